@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* The `filemap` command: finds the subcommand and runs it. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct cli_command *const commands[] = {&cli_cat, &cli_info, NULL};
+static const struct cli_command *const log_commands[] = {
+	&cli_log_append, &cli_log_cat, &cli_log_info, &cli_log_verify, NULL,
+};
+
+static void list(const struct cli_command *const *table, const char *prefix)
+{
+	for (; *table; table++)
+		printf("  %s%-*s %s\n", prefix, prefix[0] ? 8 : 12, (*table)->name, (*table)->summary);
+}
+
+static int help(void)
+{
+	puts("usage: filemap COMMAND [ARGUMENT...]\n\nCommands:");
+	list(commands, "");
+	list(log_commands, "log ");
+	puts("\n`filemap COMMAND --help` tells more. Exit status: 0 success, 1 failure, 2 usage.");
+	return cli_finish_output();
+}
+
+static const struct cli_command *find(const struct cli_command *const *table, const char *name)
+{
+	for (; *table; table++)
+		if (strcmp((*table)->name, name) == 0)
+			return *table;
+	return NULL;
+}
+
+static int run(const struct cli_command *const *table, const char *prefix, int argc, char **argv)
+{
+	const struct cli_command *command = find(table, argv[0]);
+
+	if (!command) {
+		cli_error("no such command: %s%s (try --help)", prefix, argv[0]);
+		return CLI_USAGE;
+	}
+	if (argc > 1 && strcmp(argv[1], "--help") == 0)
+		return cli_help(command, prefix);
+	return command->run(command, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		cli_error("no command given (try --help)");
+		return CLI_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+		return help();
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("filemap %s\n", filemap_version());
+		return cli_finish_output();
+	}
+	if (strcmp(argv[1], "log") != 0)
+		return run(commands, "", argc - 1, argv + 1);
+	if (argc > 2 && strcmp(argv[2], "--help") == 0)
+		return help();
+	if (argc < 3) {
+		cli_error("log: no command given (try --help)");
+		return CLI_USAGE;
+	}
+	return run(log_commands, "log ", argc - 2, argv + 2);
+}

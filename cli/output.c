@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* Messages, usage, and the parsing of small arguments. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void cli_error(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fputs("filemap: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+}
+
+int cli_fail(const char *subject, int code, const struct filemap_error *error)
+{
+	char text[512];
+	if (!error || error->code == 0) {
+		cli_error("%s: %s", subject, filemap_strerror(code));
+		return CLI_FAILED;
+	}
+	filemap_error_format(error, text, sizeof text);
+	cli_error("%s: %s", subject, text);
+	return CLI_FAILED;
+}
+
+int cli_usage(const struct cli_command *self, const char *problem, const char *what)
+{
+	cli_error("%s: %s%s%s", self->name, problem, what ? " " : "", what ? what : "");
+	fprintf(stderr, "usage: filemap %s %s\n", self->name, self->arguments);
+	return CLI_USAGE;
+}
+
+int cli_help(const struct cli_command *self, const char *prefix)
+{
+	printf("usage: filemap %s%s %s\n\n%s\n", prefix, self->name, self->arguments, self->summary);
+	if (self->help[0] != '\0')
+		printf("\n%s", self->help);
+	return cli_finish_output();
+}
+
+int cli_finish_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return CLI_OK;
+	cli_error("standard output: %s", strerror(errno));
+	return CLI_FAILED;
+}
+
+static bool size_unit(const char *suffix, unsigned *ret_shift)
+{
+	static const char letters[] = "KMGT";
+	const char *found;
+
+	*ret_shift = 0;
+	if (suffix[0] == '\0')
+		return true;
+	found = strchr(letters, suffix[0]);
+	if (!found || suffix[1] != '\0')
+		return false;
+	*ret_shift = 10 * (unsigned)(found - letters + 1);
+	return true;
+}
+
+bool cli_parse_size(const char *text, uint64_t *ret)
+{
+	unsigned shift;
+	char *end;
+	unsigned long long value;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno != 0 || !size_unit(end, &shift) || value > UINT64_MAX >> shift)
+		return false;
+	*ret = (uint64_t)value << shift;
+	return true;
+}
+
+bool cli_parse_backend(const char *text, uint32_t *ret)
+{
+	if (strcmp(text, "io_uring") == 0)
+		*ret = FILEMAP_QUEUE_URING;
+	else if (strcmp(text, "threads") == 0)
+		*ret = FILEMAP_QUEUE_THREADS;
+	else
+		return false;
+	return true;
+}
+
+void cli_json_string(const char *text)
+{
+	putchar('"');
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		if (*p == '"' || *p == '\\')
+			printf("\\%c", *p);
+		else if (*p < 0x20)
+			printf("\\u%04x", *p);
+		else
+			putchar(*p);
+	}
+	putchar('"');
+}

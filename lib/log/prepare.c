@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * The preparer: a library thread that makes the next segment ahead of the claims (order rule O1) and seals
+ * those that are durable (O5). Invariant: `ready` says n only after segment n is on the device by name, is
+ * named by meta.last and is mapped; a failure leaves nothing that hinders the next attempt a second later.
+ */
+#include <signal.h>
+
+#include "log/writer.h"
+#include "map/map.h"
+#include "sys/sys.h"
+
+/* All signals stay with the program's threads. */
+int fm__log_thread(pthread_t *ret, void *(*body)(void *), void *context)
+{
+	sigset_t mask;
+	int r = fm__sys_block_signals(&mask);
+
+	if (r < 0)
+		return r;
+	r = -pthread_create(ret, NULL, body, context);
+	(void)fm__sys_restore_signals(&mask);
+	return r;
+}
+
+/* Takes fd on success. */
+int fm__log_map_segment(struct filemap_log *log, uint64_t n, int fd, struct filemap_error *reterr)
+{
+	struct fm__log_slot *slot = fm__log_slot(log, n);
+	struct fm__log_header header;
+	char name[FM_LOG_NAME_SIZE];
+	struct filemap *map;
+	int r;
+
+	fm__log_segment_name(n, "seg", name);
+	r = fm__map_adopt(fd, name, FILEMAP_WRITE, FILEMAP_DONTFORK, &map, reterr);
+	if (r < 0)
+		return r;
+	r = fm__log_header_decode(filemap_data(map), &header);
+	*slot = (struct fm__log_slot){
+		.n = n,
+		.map = map,
+		.base = filemap_data_mut(map),
+		.time_base = r == 0 ? header.time_base : 0, /* checked by whoever opened the descriptor */
+	};
+	return 0;
+}
+
+/* ---- one segment ---- */
+
+/* Without this the name would be in the way of the next attempt. */
+static void take_back(const struct filemap_log *log, uint64_t n, int fd)
+{
+	char name[FM_LOG_NAME_SIZE];
+
+	fm__sys_close(fd);
+	fm__log_segment_name(n, "seg", name);
+	(void)fm__sys_unlinkat(log->dir.fd, name, 0);
+}
+
+static int prepare(struct filemap_log *log, uint64_t n)
+{
+	int fd, r;
+
+	r = fm__log_segment_prepare(&log->dir, &log->g, n, log->epoch, &fd, NULL);
+	if (r < 0)
+		return r;
+	r = fm__log_map_segment(log, n, fd, NULL);
+	if (r < 0) {
+		take_back(log, n, fd);
+		return r;
+	}
+	r = fm__log_meta_last(log, n);
+	if (r < 0)
+		return r;
+	fm__log_ctl_set_last(log->ctl, n);
+	__atomic_store_n(&log->ready, n, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* ---- the thread; `lock` held in all of these ---- */
+
+static bool prepare_due(const struct filemap_log *log)
+{
+	uint64_t ready = fm__log_load(&log->ready);
+
+	return fm__log_usable(log) == 0 && !log->stop && fm__log_wanted(log) > ready &&
+	       ready + 1 - log->oldest < log->slot_count;
+}
+
+static int prepare_next(struct filemap_log *log)
+{
+	uint64_t n = fm__log_load(&log->ready) + 1;
+	int r;
+
+	pthread_mutex_unlock(&log->lock);
+	r = prepare(log, n);
+	pthread_mutex_lock(&log->lock);
+	log->prepare_error = r;
+	if (r == 0)
+		log->prepared++;
+	pthread_cond_broadcast(&log->changed);
+	return r;
+}
+
+static int seal_next(struct filemap_log *log)
+{
+	int r;
+
+	pthread_mutex_unlock(&log->lock);
+	r = fm__log_seal_oldest(log);
+	pthread_mutex_lock(&log->lock);
+	if (r == 0) {
+		log->oldest++;
+		log->sealed++;
+	}
+	pthread_cond_broadcast(&log->changed);
+	return r;
+}
+
+static void *preparer_main(void *context)
+{
+	const struct fm__log_deadline never = {UINT64_MAX};
+	struct fm__log_deadline pause = {0};
+	struct filemap_log *log = context;
+
+	pthread_mutex_lock(&log->lock);
+	for (;;) {
+		bool paused = pause.at_ns != 0 && fm__log_remaining_ms(&pause) > 0;
+		bool seal = fm__log_seal_due(log) && log->stop != FM_LOG_STOP_NOW;
+		int r = 0;
+
+		if (log->stop && (!seal || paused))
+			break;
+		if (!paused && seal)
+			r = seal_next(log);
+		else if (!paused && prepare_due(log))
+			r = prepare_next(log);
+		else
+			(void)fm__log_sleep(log, &log->prepare_wake, paused ? &pause : &never);
+		if (!paused)
+			pause = r < 0 ? fm__log_deadline(FM_LOG_RETRY_MS) : (struct fm__log_deadline){0};
+	}
+	pthread_mutex_unlock(&log->lock);
+	return NULL;
+}
+
+/* ---- from outside ---- */
+
+int fm__log_preparer_start(struct filemap_log *log)
+{
+	int r = fm__log_thread(&log->preparer, preparer_main, log);
+
+	if (r < 0)
+		return r;
+	log->has_preparer = 1;
+	return 0;
+}
+
+void fm__log_preparer_kick(struct filemap_log *log)
+{
+	pthread_mutex_lock(&log->lock);
+	pthread_cond_signal(&log->prepare_wake);
+	pthread_mutex_unlock(&log->lock);
+}
+
+void fm__log_threads_stop(struct filemap_log *log, uint32_t how)
+{
+	pthread_mutex_lock(&log->lock);
+	log->stop = how;
+	pthread_cond_broadcast(&log->prepare_wake);
+	pthread_cond_broadcast(&log->flusher_wake);
+	pthread_mutex_unlock(&log->lock);
+	if (log->has_preparer)
+		pthread_join(log->preparer, NULL);
+	if (log->has_flusher)
+		pthread_join(log->flusher, NULL);
+	log->has_preparer = log->has_flusher = 0;
+}

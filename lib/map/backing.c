@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * backing: owns the one descriptor of a mapping, shared by it and its asynchronous flushes.
+ *
+ * Invariant: all flushes go through this descriptor's open file description, to which the kernel
+ * reports a write-back error once; the record here makes that one report last and reach everybody.
+ */
+#include "map/backing.h"
+
+#include <errno.h>
+
+#include "base/fork.h"
+#include "base/util.h"
+#include "map/table.h"
+#include "sys/sys.h"
+
+struct fm__backing *fm__backing_new(int fd)
+{
+	struct fm__backing *backing = fm__zalloc(sizeof *backing);
+	if (!backing)
+		return NULL;
+	backing->fd = fd;
+	backing->references = 1;
+	backing->generation = fm__fork_generation();
+	return backing;
+}
+
+/* A forked child has the mapping's reference only: its parent's flushes are not in flight here. */
+static void count_anew_after_fork(struct fm__backing *backing)
+{
+	if (__atomic_load_n(&backing->generation, __ATOMIC_ACQUIRE) == fm__fork_generation())
+		return;
+	fm__process_lock();
+	if (backing->generation != fm__fork_generation()) {
+		__atomic_store_n(&backing->references, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&backing->generation, fm__fork_generation(), __ATOMIC_RELEASE);
+	}
+	fm__process_unlock();
+}
+
+void fm__backing_take(struct fm__backing *backing)
+{
+	count_anew_after_fork(backing);
+	__atomic_add_fetch(&backing->references, 1, __ATOMIC_RELAXED);
+}
+
+void fm__backing_give(struct fm__backing *backing)
+{
+	count_anew_after_fork(backing);
+	if (__atomic_sub_fetch(&backing->references, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	fm__sys_close(backing->fd);
+	fm__free(backing);
+}
+
+void fm__backing_taint(struct fm__backing *backing, int cause, uint64_t offset, uint64_t length)
+{
+	uint64_t end = length > UINT64_MAX - offset ? UINT64_MAX : offset + length;
+
+	fm__process_lock();
+	if (backing->cause == 0) {
+		backing->doubt_start = offset;
+		backing->doubt_end = end;
+		__atomic_store_n(&backing->cause, cause, __ATOMIC_RELEASE);
+	} else {
+		backing->doubt_start = FM_MIN(backing->doubt_start, offset);
+		backing->doubt_end = FM_MAX(backing->doubt_end, end);
+	}
+	fm__process_unlock();
+}
+
+int fm__backing_cause(const struct fm__backing *backing)
+{
+	return __atomic_load_n(&backing->cause, __ATOMIC_ACQUIRE);
+}
+
+int fm__backing_doubt(const struct fm__backing *backing, uint64_t *ret_offset, uint64_t *ret_length)
+{
+	if (fm__backing_cause(backing) == 0)
+		return 0;
+	fm__process_lock();
+	*ret_offset = backing->doubt_start;
+	*ret_length = backing->doubt_end - backing->doubt_start;
+	fm__process_unlock();
+	return 1;
+}
+
+int fm__flush_is_failure(int result)
+{
+	return result < 0 && result != -EINTR && result != -ECANCELED;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* The descriptor of a mapping and the record of its failed flushes; see struct fm__backing in map.h. */
+#ifndef FM_MAP_BACKING_H
+#define FM_MAP_BACKING_H
+
+#include <stdint.h>
+
+#include "map/map.h"
+
+struct fm__backing {
+	int fd;              /* owned; constant */
+	uint32_t references; /* atomic: the mapping's own and one per asynchronous flush */
+	unsigned generation; /* of the process that counts; changes under the process lock only */
+	int cause;           /* atomic: first failure, negative; 0 = none. Written under the process lock */
+	uint64_t doubt_start, doubt_end; /* of the file; under the process lock; valid if cause != 0 */
+};
+
+/* Takes fd on success. NULL: no memory. */
+struct fm__backing *fm__backing_new(int fd);
+void fm__backing_take(struct fm__backing *backing);
+void fm__backing_give(struct fm__backing *backing); /* the last one closes the descriptor */
+
+/* A flush of these file bytes failed: their state on the device is unknown for good. */
+void fm__backing_taint(struct fm__backing *backing, int cause, uint64_t offset, uint64_t length);
+int fm__backing_cause(const struct fm__backing *backing);
+int fm__backing_doubt(const struct fm__backing *backing, uint64_t *ret_offset, uint64_t *ret_length);
+
+/* Whether a flush that ended so leaves its bytes in doubt; one that was never started does not. */
+int fm__flush_is_failure(int result);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * flush: from dirty pages to the device, here and for the queue.
+ *
+ * Invariant: a failure is recorded before it is returned, and once it is recorded nobody is told that a
+ * flush of this mapping succeeded: the kernel marks pages clean when writing them failed, so that the
+ * next flush of the same bytes would say yes and lie.
+ */
+#include "base/fork.h"
+#include "base/util.h"
+#include "map/private.h"
+#include "sys/sys.h"
+
+/* A range of the window as whole pages of the file; length 0 if there is nothing to do. */
+static int cover(const struct filemap *map, size_t offset, size_t length, uint64_t *ret_offset,
+		 uint64_t *ret_length)
+{
+	int r = fm__filemap_check_durable(map);
+	if (r < 0)
+		return r;
+	r = fm__range_resolve(fm__view_size(map), offset, &length);
+	if (r < 0)
+		return r;
+	fm__range_cover(map->window.offset + offset, length, fm__sys_page_size(), ret_offset, ret_length);
+	return 0;
+}
+
+/* What the caller of a flush is told; records the failure. */
+static int settle(struct fm__backing *backing, int result, uint64_t offset, uint64_t length)
+{
+	if (fm__flush_is_failure(result))
+		fm__backing_taint(backing, result, offset, length);
+	if (result < 0)
+		return result;
+	return fm__backing_cause(backing) ? FILEMAP_EPOISONED : 0;
+}
+
+int filemap_flush(struct filemap *map)
+{
+	return filemap_flush_range(map, 0, FILEMAP_TO_END);
+}
+
+int filemap_flush_range(struct filemap *map, size_t offset, size_t length)
+{
+	uint64_t start, bytes;
+	int r;
+
+	r = cover(map, offset, length, &start, &bytes);
+	if (r < 0 || bytes == 0)
+		return r;
+	r = fm__sys_msync(map->region + (size_t)(start - map->file_start), (size_t)bytes);
+	return settle(map->backing, r, start, bytes);
+}
+
+int filemap_sync(struct filemap *map)
+{
+	uint64_t start, bytes;
+	int r;
+
+	r = cover(map, 0, FILEMAP_TO_END, &start, &bytes);
+	if (r < 0)
+		return r;
+	r = filemap_flush(map);
+	if (r < 0)
+		return r;
+	r = fm__sys_fsync(map->backing->fd);
+	return settle(map->backing, r, start, bytes);
+}
+
+int fm__map_flush_begin(struct filemap *map, size_t offset, size_t length, struct fm__flush *ret)
+{
+	struct fm__flush flush = {.fd = -1};
+	int r = cover(map, offset, length, &flush.offset, &flush.length);
+	if (r < 0)
+		return r;
+	if (flush.length != 0) {
+		fm__backing_take(map->backing);
+		flush.backing = map->backing;
+		flush.fd = map->backing->fd;
+		flush.reserved = fm__fork_generation();
+	}
+	*ret = flush;
+	return 0;
+}
+
+int fm__map_flush_end(struct fm__flush *flush, int result)
+{
+	struct fm__backing *backing = flush->backing;
+	int r;
+
+	if (!backing)
+		return result < 0 ? result : 0;
+	flush->backing = NULL;
+	if (flush->reserved != fm__fork_generation())
+		return FILEMAP_EFORKED; /* the parent's flush: its reference is not counted here */
+	r = settle(backing, result, flush->offset, flush->length);
+	fm__backing_give(backing);
+	return r;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * table: owns the process-wide set of lock holders by (device, inode).
+ *
+ * Invariant: for every file, the holders in the table are any number of shared ones or a single
+ * exclusive one. One mutex guards everything; nothing is called and nothing is waited for under it.
+ * A child of fork has none of its parent's holders: its handles came from another generation.
+ */
+#include "map/table.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include <filemap/map.h>
+
+#include "base/fork.h"
+
+#define BUCKETS 256
+
+static struct fm__holder *buckets[BUCKETS];
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int watch_result;
+
+void fm__process_lock(void)
+{
+	pthread_mutex_lock(&mutex);
+}
+
+void fm__process_unlock(void)
+{
+	pthread_mutex_unlock(&mutex);
+}
+
+static void start_over_in_child(void)
+{
+	memset(buckets, 0, sizeof buckets);
+	pthread_mutex_unlock(&mutex);
+}
+
+static void watch_fork(void)
+{
+	watch_result = -pthread_atfork(fm__process_lock, fm__process_unlock, start_over_in_child);
+}
+
+int fm__process_watch(void)
+{
+	pthread_once(&once, watch_fork);
+	return watch_result;
+}
+
+static struct fm__holder **bucket_of(uint64_t device, uint64_t inode)
+{
+	uint64_t mixed = (inode ^ device) * UINT64_C(0x9E3779B97F4A7C15);
+	return &buckets[mixed >> 56];
+}
+
+static bool conflicts(const struct fm__holder *first, const struct fm__holder *wanted)
+{
+	for (; first; first = first->next) {
+		if (first->device != wanted->device || first->inode != wanted->inode)
+			continue;
+		if (first->exclusive || wanted->exclusive)
+			return true;
+	}
+	return false;
+}
+
+static void link_in(struct fm__holder **head, struct fm__holder *holder)
+{
+	holder->next = *head;
+	holder->link = head;
+	if (*head)
+		(*head)->link = &holder->next;
+	*head = holder;
+}
+
+static void link_out(struct fm__holder *holder)
+{
+	*holder->link = holder->next;
+	if (holder->next)
+		holder->next->link = holder->link;
+	holder->link = NULL;
+}
+
+int fm__table_enter(struct fm__holder *holder, uint64_t device, uint64_t inode, unsigned mode)
+{
+	struct fm__holder **head = bucket_of(device, inode);
+	int r = FILEMAP_ELOCKED;
+
+	*holder = (struct fm__holder){.device = device, .inode = inode};
+	holder->exclusive = mode == FILEMAP_WRITE;
+	fm__process_lock();
+	holder->generation = fm__fork_generation();
+	if (!conflicts(*head, holder)) {
+		link_in(head, holder);
+		r = 0;
+	}
+	fm__process_unlock();
+	return r;
+}
+
+void fm__table_leave(struct fm__holder *holder)
+{
+	fm__process_lock();
+	if (holder->link && holder->generation == fm__fork_generation())
+		link_out(holder);
+	fm__process_unlock();
+}

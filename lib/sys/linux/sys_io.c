@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * Bytes between memory, the page cache and the device.
+ *
+ * Invariant: a result of 0 from a flush means that the kernel wrote the whole range. EINTR is repeated,
+ * as the kernel itself does under SA_RESTART; any other error of a flush is never asked about twice,
+ * because the second answer would be a false 0.
+ */
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/util.h"
+#include "sys/linux/kernel.h"
+#include "sys/linux/size_limit.h"
+#include "sys/sys.h"
+
+static int64_t io_result(ssize_t r)
+{
+	return r < 0 ? -(int64_t)errno : (int64_t)r;
+}
+
+int64_t fm__sys_pread(int fd, void *to, size_t length, uint64_t offset)
+{
+	unsigned char *bytes = to;
+	size_t done = 0;
+
+	while (done < length) {
+		off_t at;
+		int r = fm__to_off(offset + done, &at);
+		if (r < 0)
+			return r;
+		int64_t n = io_result(pread(fd, bytes + done, length - done, at));
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (int64_t)done;
+}
+
+static int write_rest(int fd, const unsigned char *bytes, size_t length, uint64_t offset)
+{
+	for (size_t done = 0; done < length;) {
+		off_t at;
+		int r = fm__to_off(offset + done, &at);
+		if (r < 0)
+			return r;
+		int64_t n = io_result(pwrite(fd, bytes + done, length - done, at));
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? (int)n : -EIO; /* no progress and no reason: do not spin */
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+int fm__sys_pwrite(int fd, const void *from, size_t length, uint64_t offset)
+{
+	struct fm__size_limit guard;
+
+	fm__size_limit_enter(&guard);
+	return (int)fm__size_limit_leave(&guard, write_rest(fd, from, length, offset));
+}
+
+int64_t fm__sys_read(int fd, void *to, size_t length)
+{
+	int64_t n;
+
+	do
+		n = io_result(read(fd, to, length));
+	while (n == -EINTR);
+	return n;
+}
+
+int fm__sys_fsync(int fd)
+{
+	return FM_RETRY(fsync(fd));
+}
+
+int fm__sys_fdatasync(int fd)
+{
+	return FM_RETRY(fdatasync(fd));
+}
+
+/*
+ * Linux has no durable "sync this range of a descriptor" but for msync: a mapping of our own, which is never
+ * touched, names the range. Where a mapping is refused the whole file is flushed instead.
+ */
+int fm__sys_flush_range(int fd, uint64_t offset, uint64_t length)
+{
+	uint64_t page = fm__sys_page_size(), end;
+	size_t cover;
+	void *at;
+
+	if (length == 0)
+		return 0;
+	if (!fm__add_u64(offset, length, &end) || end > INT64_MAX)
+		return fm__sys_fdatasync(fd);
+	uint64_t start = fm__align_down(offset, page);
+	if (!fm__align_up(end, page, &end) || !fm__to_size(end - start, &cover))
+		return fm__sys_fdatasync(fd);
+	if (fm__sys_map(NULL, cover, PROT_READ, MAP_SHARED, fd, start, &at) < 0)
+		return fm__sys_fdatasync(fd);
+	int r = fm__sys_msync(at, cover);
+	(void)fm__sys_unmap(at, cover);
+	return r;
+}
+
+int fm__sys_fadvise(int fd, uint64_t offset, uint64_t length, int advice)
+{
+	off_t start, size;
+
+	int r = fm__to_off(offset, &start);
+	if (r < 0)
+		return r;
+	r = fm__to_off(FM_MIN(length, (uint64_t)INT64_MAX - offset), &size);
+	if (r < 0)
+		return r;
+	return -posix_fadvise(fd, start, size, advice);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * Creating, truncating and giving a size with every system call failing in turn: after a failure a new
+ * file is gone, an old one is as it was.
+ */
+#include "t.h"
+
+#include <errno.h>
+
+#include <filemap/filemap.h>
+
+#include "fault.h"
+
+#define MOST_CALLS 100
+#define SIZE 10000
+
+static const char *path;
+
+static void check_failure(void **state, int r, const struct filemap_error *error)
+{
+	assert_int_equal(r, -EIO);
+	assert_int_equal(error->sys_errno, EIO);
+	assert_non_null(error->step);
+	assert_non_null(error->subject);
+	t_census_same(*state);
+}
+
+/* `before` prepares, `after` checks after each failure. Returns how many calls made it fail. */
+static int sweep(void **state, const struct filemap_options *options, void (*before)(void), void (*after)(void))
+{
+	int failed = 0;
+
+	path = t_path(*state, "file");
+	for (int n = 1; n < MOST_CALLS; n++) {
+		struct filemap_error error = {0};
+		struct filemap *map = NULL;
+		remove(path);
+		before();
+		fault_reset();
+		fault_arm(n, EIO);
+		int r = filemap_open(path, FILEMAP_WRITE, options, &map, &error);
+		const int fired = fault_fired();
+		fault_reset();
+		if (r == 0) {
+			assert_int_equal(filemap_size(map), SIZE);
+			assert_int_equal(t_file_size(path), SIZE);
+			filemap_close(map);
+		} else {
+			failed++;
+			check_failure(state, r, &error);
+			after();
+		}
+		if (!fired)
+			return failed;
+	}
+	fail_msg("the sweep did not end");
+	return failed;
+}
+
+static void nothing(void)
+{
+}
+
+static void assert_no_file(void)
+{
+	assert_int_equal(t_file_size(path), -1);
+}
+
+static void write_hello(void)
+{
+	t_write_file(path, "hello", 5);
+}
+
+static void assert_hello(void)
+{
+	char bytes[8];
+	assert_int_equal(t_read_file(path, bytes, sizeof bytes), 5);
+	assert_memory_equal(bytes, "hello", 5);
+}
+
+static void write_empty(void)
+{
+	t_write_file(path, "", 0);
+}
+
+static void assert_empty(void)
+{
+	assert_int_equal(t_file_size(path), 0);
+}
+
+static void create_leaves_no_file_behind_at_every_call(void **state)
+{
+	/* openat, fstatat, openat, fstat, flock, fstatat, fstat, map, fallocate, fsync */
+	const struct filemap_options *options = FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE);
+	assert_int_equal(sweep(state, options, nothing, assert_no_file), 10);
+}
+
+static void create_new_sparse_leaves_no_file_behind_at_every_call(void **state)
+{
+	const struct filemap_options *options =
+		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW | FILEMAP_SPARSE, .size = SIZE);
+	assert_int_equal(sweep(state, options, nothing, assert_no_file), 9);
+}
+
+static void truncate_leaves_the_content_until_blocks_are_sure(void **state)
+{
+	const struct filemap_options *options = FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = SIZE);
+	struct filemap *map;
+	struct filemap_error error;
+	path = t_path(*state, "file");
+	write_hello();
+	const char *const calls[] = {"map", "fallocate", "ftruncate"};
+	for (size_t i = 0; i < 3; i++) {
+		fault_reset();
+		fault_arm_call(calls[i], 1, EIO);
+		assert_int_equal(filemap_open(path, FILEMAP_WRITE, options, &map, &error), -EIO);
+		check_failure(state, -EIO, &error);
+		assert_hello();
+	}
+	/* Only this failure can meet an emptied file: the blocks that were tried for are gone since. */
+	fault_reset();
+	fault_arm_call("fallocate", 2, ENOSPC);
+	assert_int_equal(filemap_open(path, FILEMAP_WRITE, options, &map, &error), -ENOSPC);
+	fault_reset();
+	assert_empty();
+}
+
+static void truncate_to_nothing_changes_all_or_nothing(void **state)
+{
+	struct filemap *map;
+	path = t_path(*state, "file");
+	write_hello();
+	for (int n = 1; n < MOST_CALLS; n++) {
+		fault_reset();
+		fault_arm(n, EIO);
+		int r = filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE), &map, NULL);
+		const int fired = fault_fired();
+		fault_reset();
+		if (r < 0) {
+			assert_true(fired);
+			t_census_same(*state);
+			assert_hello();
+			continue;
+		}
+		filemap_close(map);
+		assert_empty();
+		return;
+	}
+	fail_msg("the sweep did not end");
+}
+
+static void size_for_an_empty_file_is_given_or_it_stays_empty(void **state)
+{
+	assert_int_equal(sweep(state, FILEMAP_OPTIONS(.size = SIZE), write_empty, assert_empty), 10);
+}
+
+static void blocks_are_written_where_they_cannot_be_allocated(void **state)
+{
+	struct filemap *map;
+	struct filemap_stat status;
+	struct filemap_error error;
+	path = t_path(*state, "file");
+	fault_reset();
+	fault_arm_call_persistent("fallocate", 1, EOPNOTSUPP);
+	assert_ok(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 200001), &map, NULL));
+	assert_true(fault_count("pwrite") > 0);
+	assert_int_equal(filemap_size(map), 200001);
+	assert_ok(filemap_sync(map));
+	assert_ok(filemap_stat(map, &status));
+	assert_true(status.blocks * 512 >= 200001);
+	assert_ok(filemap_resize(map, 400001, &error));
+	filemap_close(map);
+	fault_reset();
+}
+
+static void full_disk_leaves_no_file_behind(void **state)
+{
+	struct filemap *map;
+	struct filemap_error error;
+	path = t_path(*state, "file");
+	fault_reset();
+	fault_arm_call("fallocate", 1, ENOSPC);
+	assert_int_equal(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map,
+			 &error), -ENOSPC);
+	assert_string_equal(error.step, "allocate blocks");
+	fault_reset();
+	assert_no_file();
+}
+
+static void unsynced_parent_leaves_no_file_behind(void **state)
+{
+	struct filemap *map;
+	struct filemap_error error;
+	path = t_path(*state, "file");
+	fault_reset();
+	fault_arm_call("fsync", 1, EIO);
+	assert_int_equal(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE), &map, &error), -EIO);
+	assert_string_equal(error.step, "sync parent directory");
+	assert_string_equal(error.subject, "parent directory");
+	fault_reset();
+	assert_no_file();
+}
+
+T_MAIN(T_TEST(create_leaves_no_file_behind_at_every_call),
+       T_TEST(create_new_sparse_leaves_no_file_behind_at_every_call),
+       T_TEST(truncate_leaves_the_content_until_blocks_are_sure),
+       T_TEST(truncate_to_nothing_changes_all_or_nothing),
+       T_TEST(size_for_an_empty_file_is_given_or_it_stays_empty),
+       T_TEST(blocks_are_written_where_they_cannot_be_allocated), T_TEST(full_disk_leaves_no_file_behind),
+       T_TEST(unsynced_parent_leaves_no_file_behind))

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * The order of kernel calls as a written sequence. What must stay: type before lock, lock before any look
+ * at content, name after the lock, everything that can be refused before the first change of the file,
+ * the parent's sync after the last one.
+ */
+#include "t.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <filemap/filemap.h>
+
+#include "fault.h"
+
+static const char *path;
+static struct filemap *map;
+
+static void open_traced(void **state, unsigned mode, const struct filemap_options *options)
+{
+	path = t_path(*state, "file");
+	fault_reset();
+	fault_trace_start();
+	assert_ok(filemap_open(path, mode, options, &map, NULL));
+}
+
+static void close_traced(const char *expected)
+{
+	fault_trace_start();
+	filemap_close(map);
+	assert_string_equal(fault_trace(), expected);
+	fault_reset();
+}
+
+static void create_maps_before_it_allocates_and_syncs_the_parent_last(void **state)
+{
+	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000));
+	/* parent; absent; made; type; lock; name; size; window; blocks; parent */
+	assert_string_equal(fault_trace(), "openat fstatat openat fstat flock fstatat fstat map fallocate fsync ");
+	close_traced("unmap flock close close ");
+}
+
+static void create_without_durable_name_syncs_nothing(void **state)
+{
+	open_traced(state, FILEMAP_WRITE,
+		    FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW | FILEMAP_NO_DURABLE_NAME | FILEMAP_SPARSE, .size = 5000));
+	assert_string_equal(fault_trace(), "openat openat fstat flock fstatat fstat map ftruncate ");
+	close_traced("unmap flock close close ");
+}
+
+static void truncate_comes_after_lock_name_blocks_and_map(void **state)
+{
+	t_write_file(t_path(*state, "file"), "hello", 5);
+	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = 5000));
+	assert_string_equal(fault_trace(),
+			    "openat fstatat openat fstat flock fstatat fstat map fallocate ftruncate fallocate ");
+	close_traced("unmap flock close close ");
+}
+
+static void opening_to_read_does_not_touch_the_parent(void **state)
+{
+	t_write_file(t_path(*state, "file"), "hello", 5);
+	open_traced(state, FILEMAP_READ, NULL);
+	assert_string_equal(fault_trace(), "fstatat openat fstat flock fstatat fstat map ");
+	close_traced("unmap flock close ");
+}
+
+static void empty_file_is_read_from_before_it_is_believed(void **state)
+{
+	t_write_file(t_path(*state, "file"), "", 0);
+	open_traced(state, FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_OFD));
+	assert_string_equal(fault_trace(), "fstatat openat fstat ofd_lock fstatat fstat pread map ");
+	close_traced("unmap ofd_lock close ");
+}
+
+static void growth_allocates_then_clears_the_old_end_then_remaps(void **state)
+{
+	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000));
+	fault_trace_start();
+	assert_ok(filemap_resize(map, 50000, NULL));
+	assert_string_equal(fault_trace(), "fstat fallocate pwrite remap ");
+	close_traced("unmap flock close close ");
+}
+
+static void failed_growth_cuts_the_file_back(void **state)
+{
+	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000));
+	fault_arm_call("remap", 1, ENOMEM);
+	fault_trace_start();
+	assert_int_equal(filemap_resize(map, 50000, NULL), -ENOMEM);
+	assert_string_equal(fault_trace(), "fstat fallocate pwrite remap ftruncate ");
+	close_traced("unmap flock close close ");
+}
+
+static void shrinking_cuts_then_narrows(void **state)
+{
+	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 50000));
+	fault_trace_start();
+	assert_ok(filemap_resize(map, 5000, NULL));
+	assert_string_equal(fault_trace(), "fstat ftruncate remap ");
+	close_traced("unmap flock close close ");
+}
+
+static void reserve_needs_no_remap_at_all(void **state)
+{
+	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 4096, .reserve = 1 << 20));
+	fault_trace_start();
+	assert_ok(filemap_resize(map, 1 << 20, NULL));
+	assert_ok(filemap_resize(map, 4096, NULL));
+	assert_int_equal(fault_count("remap"), 0);
+	close_traced("unmap flock close close ");
+}
+
+static void refused_options_make_no_call(void **state)
+{
+	fault_reset();
+	fault_trace_start();
+	assert_int_equal(filemap_open(t_path(*state, "file"), FILEMAP_WRITE,
+		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .reserved = 1), &map, NULL), FILEMAP_EOPTION);
+	assert_string_equal(fault_trace(), "");
+	fault_reset();
+}
+
+static void locked_file_is_not_looked_at(void **state)
+{
+	struct filemap *second;
+	t_write_file(t_path(*state, "file"), "", 0);
+	open_traced(state, FILEMAP_WRITE, NULL);
+	fault_trace_start();
+	assert_int_equal(filemap_open(path, FILEMAP_READ, NULL, &second, NULL), FILEMAP_ELOCKED);
+	assert_string_equal(fault_trace(), "fstatat openat fstat close ");
+	close_traced("unmap flock close close ");
+}
+
+T_MAIN(T_TEST(create_maps_before_it_allocates_and_syncs_the_parent_last),
+       T_TEST(create_without_durable_name_syncs_nothing),
+       T_TEST(truncate_comes_after_lock_name_blocks_and_map),
+       T_TEST(opening_to_read_does_not_touch_the_parent),
+       T_TEST(empty_file_is_read_from_before_it_is_believed),
+       T_TEST(growth_allocates_then_clears_the_old_end_then_remaps),
+       T_TEST(failed_growth_cuts_the_file_back), T_TEST(shrinking_cuts_then_narrows),
+       T_TEST(reserve_needs_no_remap_at_all), T_TEST(refused_options_make_no_call),
+       T_TEST(locked_file_is_not_looked_at))

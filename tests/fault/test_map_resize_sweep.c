@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * Resizing with every system call failing in turn, with pages of 4, 16 and 64 KiB: file and window are
+ * as they were, and the handle goes on. The numbered failure points of resize.c are all met here.
+ */
+#include "t.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <filemap/filemap.h>
+
+#include "fault.h"
+#include "map/map.h"
+
+#define MOST_CALLS 100
+
+static struct filemap *create(void **state, uint64_t size)
+{
+	const char *path = t_path(*state, "file");
+	struct filemap *map = NULL;
+	remove(path);
+	fault_reset();
+	assert_ok(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = size), &map,
+			       NULL));
+	memset(filemap_data_mut(map), 0xAA, filemap_size(map));
+	return map;
+}
+
+static void assert_content(const struct filemap *map, size_t old_size)
+{
+	const unsigned char *bytes = filemap_data(map);
+	for (size_t i = 0; i < filemap_size(map); i++)
+		assert_int_equal(bytes[i], i < old_size ? 0xAA : 0);
+}
+
+static void check_failure(const struct filemap *map, int r, const struct filemap_error *error, uint64_t old_size)
+{
+	assert_int_equal(r, -EIO);
+	assert_int_equal(error->sys_errno, EIO);
+	assert_non_null(error->step);
+	assert_non_null(error->subject);
+	assert_int_equal(filemap_size(map), old_size);
+	assert_int_equal(t_file_size(filemap_path(map)), old_size);
+	assert_int_equal(filemap_state(map), FILEMAP_STATE_LIVE);
+	assert_content(map, old_size);
+}
+
+/* How many calls made it fail. */
+static int sweep(void **state, uint64_t old_size, uint64_t new_size)
+{
+	int failed = 0;
+
+	for (int n = 1; n < MOST_CALLS; n++) {
+		struct filemap_error error = {0};
+		struct filemap *map = create(state, old_size);
+		fault_arm(n, EIO);
+		int r = filemap_resize(map, new_size, &error);
+		const int fired = fault_fired();
+		fault_reset();
+		if (r < 0) {
+			failed++;
+			check_failure(map, r, &error, old_size);
+			assert_ok(filemap_resize(map, new_size, NULL)); /* the handle goes on */
+		}
+		assert_int_equal(filemap_size(map), new_size);
+		assert_int_equal(t_file_size(filemap_path(map)), new_size);
+		assert_content(map, old_size);
+		assert_ok(filemap_flush(map));
+		filemap_close(map);
+		t_census_same(*state);
+		if (!fired)
+			return failed;
+	}
+	fail_msg("the sweep did not end");
+	return failed;
+}
+
+static void growth_fails_cleanly_at_every_call(void **state)
+{
+	for (size_t page = 4096; page <= 65536; page *= 4) {
+		fault_page_size(page);
+		assert_int_equal(sweep(state, 100, 200), 3);                  /* fstat, fallocate, pwrite */
+		assert_int_equal(sweep(state, page, 3 * page), 3);            /* fstat, fallocate, remap */
+		assert_int_equal(sweep(state, page + 1, 5 * page + 1), 4);    /* all of them */
+		assert_int_equal(sweep(state, 0, 2 * page), 3);
+	}
+	fault_page_size(0);
+}
+
+static void shrinking_fails_cleanly_at_every_call(void **state)
+{
+	for (size_t page = 4096; page <= 65536; page *= 4) {
+		fault_page_size(page);
+		assert_int_equal(sweep(state, 200, 100), 2);             /* fstat, ftruncate; remap is no harm */
+		assert_int_equal(sweep(state, 5 * page + 1, page), 2);
+		assert_int_equal(sweep(state, 3 * page, 0), 2);
+	}
+	fault_page_size(0);
+}
+
+static void region_that_could_not_be_narrowed_is_used_again(void **state)
+{
+	struct filemap *map = create(state, 50000);
+	fault_arm_call("remap", 1, ENOMEM);
+	assert_ok(filemap_resize(map, 100, NULL));
+	assert_true(fault_fired());
+	assert_int_equal(filemap_size(map), 100);
+	assert_ok(filemap_resize(map, 40000, NULL));
+	assert_int_equal(fault_count("remap"), 1);
+	assert_content(map, 100);
+	filemap_close(map);
+	fault_reset();
+}
+
+/* Allocating and cutting back fail for real, through a descriptor that may only read. */
+static void growth_that_cannot_be_undone_keeps_the_window(void **state)
+{
+	struct filemap_error error = {0};
+	struct filemap *map = create(state, 100);
+	const int kept = dup(filemap_fd(map)), fd = open(filemap_path(map), O_RDONLY | O_CLOEXEC);
+	assert_true(dup3(fd, filemap_fd(map), O_CLOEXEC) >= 0);
+	close(fd);
+	assert_true(filemap_resize(map, 5000, &error) < 0);
+	assert_string_equal(error.step, "allocate blocks");
+	assert_non_null(error.hint);
+	assert_int_equal(filemap_size(map), 100);
+	assert_content(map, 100);
+	assert_int_equal(filemap_state(map), FILEMAP_STATE_LIVE);
+	assert_true(dup3(kept, filemap_fd(map), O_CLOEXEC) >= 0);
+	close(kept);
+	assert_ok(filemap_resize(map, 5000, NULL));
+	filemap_close(map);
+}
+
+static void cut_that_failed_gives_the_window_back(void **state)
+{
+	struct filemap_error error = {0};
+	struct filemap *map = create(state, 5000);
+	const int fd = open(filemap_path(map), O_RDONLY | O_CLOEXEC);
+	assert_true(dup3(fd, filemap_fd(map), O_CLOEXEC) >= 0);
+	close(fd);
+	assert_true(filemap_resize(map, 100, &error) < 0); /* the file kept its size: so does the window */
+	assert_int_equal(filemap_size(map), 5000);
+	assert_content(map, 5000);
+	filemap_close(map);
+}
+
+/* The cut fails for real, below the library, through a descriptor that may only read; then the look fails. */
+static struct filemap *poison(void **state, struct filemap_error *error)
+{
+	struct filemap *map = create(state, 5000);
+	const int fd = open(filemap_path(map), O_RDONLY | O_CLOEXEC);
+	assert_true(dup3(fd, filemap_fd(map), O_CLOEXEC) >= 0);
+	close(fd);
+	fault_arm_call_persistent("fstat", 2, EIO);
+	assert_true(filemap_resize(map, 100, error) < 0);
+	fault_reset();
+	return map;
+}
+
+static void cut_with_unknown_outcome_poisons(void **state)
+{
+	struct filemap_error error;
+	struct filemap *map = poison(state, &error);
+	assert_non_null(error.hint);
+	assert_string_equal(error.step, "truncate");
+	assert_int_equal(filemap_state(map), FILEMAP_STATE_POISONED);
+	assert_true(filemap_is_poisoned(map));
+	assert_int_equal(filemap_poison_cause(map), error.code);
+	assert_null(filemap_data(map));
+	assert_null(filemap_data_mut(map));
+	assert_int_equal(filemap_size(map), 0);
+	filemap_close(map);
+}
+
+static void poisoned_mapping_refuses_all_but_close(void **state)
+{
+	struct filemap_error error;
+	struct filemap *map = poison(state, &error);
+	struct filemap_stat status;
+	struct fm__flush flush;
+	const void *slice;
+	char byte;
+	assert_int_equal(filemap_slice(map, 0, 0, &slice), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_read_some(map, 0, &byte, 1), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_write_all(map, 0, "x", 1), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_zero(map, 0, 0), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_flush(map), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_sync(map), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_resize(map, 10, &error), FILEMAP_EPOISONED);
+	assert_string_equal(error.subject, "mapping");
+	assert_int_equal(filemap_stat(map, &status), FILEMAP_EPOISONED);
+	assert_int_equal(fm__map_flush_begin(map, 0, 0, &flush), FILEMAP_EPOISONED);
+	assert_non_null(filemap_path(map));
+	filemap_close(map);
+}
+
+static void bytes_of_old_pages_never_reappear_with_any_page_size(void **state)
+{
+	for (size_t page = 4096; page <= 65536; page *= 4) {
+		fault_page_size(page);
+		struct filemap *map = create(state, 100);
+		memset((char *)filemap_data_mut(map) + 100, 0xBB, 3000);
+		assert_ok(filemap_resize(map, 4 * page, NULL));
+		assert_content(map, 100);
+		filemap_close(map);
+	}
+	fault_page_size(0);
+}
+
+static void window_at_an_offset_resizes_with_any_page_size(void **state)
+{
+	for (size_t page = 4096; page <= 65536; page *= 4) {
+		const char *path = t_path(*state, "file");
+		struct filemap *map;
+		fault_page_size(page);
+		remove(path);
+		assert_ok(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW,
+			.size = 2 * page, .offset = page + 77), &map, NULL));
+		assert_int_equal(filemap_size(map), page - 77);
+		memset(filemap_data_mut(map), 0xAA, page - 77);
+		assert_ok(filemap_resize(map, 7 * page + 5, NULL));
+		assert_int_equal(filemap_size(map), 6 * page - 72);
+		assert_content(map, page - 77);
+		assert_ok(filemap_flush_range(map, page - 78, 2));
+		assert_ok(filemap_resize(map, page + 80, NULL));
+		assert_int_equal(filemap_size(map), 3);
+		filemap_close(map);
+	}
+	fault_page_size(0);
+}
+
+T_MAIN(T_TEST(growth_fails_cleanly_at_every_call), T_TEST(shrinking_fails_cleanly_at_every_call),
+       T_TEST(region_that_could_not_be_narrowed_is_used_again),
+       T_TEST(growth_that_cannot_be_undone_keeps_the_window), T_TEST(cut_that_failed_gives_the_window_back),
+       T_TEST(cut_with_unknown_outcome_poisons),
+       T_TEST(poisoned_mapping_refuses_all_but_close),
+       T_TEST(bytes_of_old_pages_never_reappear_with_any_page_size),
+       T_TEST(window_at_an_offset_resizes_with_any_page_size))

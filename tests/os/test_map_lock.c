@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * Locks against this process, other processes and plain flock(2). Order between processes comes from
+ * pipes; where a wait has to end, it is an event that ends it, not a time.
+ */
+#include "t.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <filemap/filemap.h>
+
+static int try_open(const char *path, unsigned mode, const struct filemap_options *options)
+{
+	struct filemap_error error = {0};
+	struct filemap *map;
+	int r = filemap_open(path, mode, options, &map, &error);
+	if (r < 0) {
+		assert_int_equal(error.code, r);
+		assert_non_null(error.step);
+		assert_non_null(error.subject);
+		return r;
+	}
+	filemap_close(map);
+	return 0;
+}
+
+static struct filemap *open_ok(const char *path, unsigned mode, const struct filemap_options *options)
+{
+	struct filemap *map = NULL;
+	assert_ok(filemap_open(path, mode, options, &map, NULL));
+	return map;
+}
+
+static const char *make_file(void **state)
+{
+	const char *path = t_path(*state, "file");
+	t_write_file(path, "hello", 5);
+	return path;
+}
+
+static void writer_excludes_everybody_in_this_process(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL);
+	assert_int_equal(try_open(path, FILEMAP_WRITE, NULL), FILEMAP_ELOCKED);
+	assert_int_equal(try_open(path, FILEMAP_READ, NULL), FILEMAP_ELOCKED);
+	filemap_close(map);
+	assert_ok(try_open(path, FILEMAP_WRITE, NULL));
+}
+
+static void readers_share_and_exclude_a_writer(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *a = open_ok(path, FILEMAP_READ, NULL), *b = open_ok(path, FILEMAP_READ, NULL);
+	assert_int_equal(try_open(path, FILEMAP_WRITE, NULL), FILEMAP_ELOCKED);
+	filemap_close(a);
+	assert_int_equal(try_open(path, FILEMAP_WRITE, NULL), FILEMAP_ELOCKED);
+	filemap_close(b);
+	assert_ok(try_open(path, FILEMAP_WRITE, NULL));
+}
+
+static void alias_by_another_name_is_found(void **state)
+{
+	const char *path = make_file(state);
+	assert_ok(link(path, t_path(*state, "hard")));
+	assert_ok(symlink("file", t_path(*state, "soft")));
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL);
+	assert_int_equal(try_open(t_path(*state, "hard"), FILEMAP_READ, NULL), FILEMAP_ELOCKED);
+	assert_int_equal(try_open(t_path(*state, "soft"), FILEMAP_READ, NULL), FILEMAP_ELOCKED);
+	filemap_close(map);
+}
+
+/* The families do not see each other in the kernel; the process-wide table sees both. */
+static void alias_by_another_family_is_found_in_this_process(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL);
+	assert_int_equal(try_open(path, FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_OFD)),
+			 FILEMAP_ELOCKED);
+	filemap_close(map);
+}
+
+static void lock_none_is_not_in_the_way_of_anybody(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *none = open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE));
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL);
+	assert_ok(try_open(path, FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE)));
+	filemap_close(map);
+	filemap_close(none);
+}
+
+static void plain_flock_excludes_and_is_excluded(void **state)
+{
+	const char *path = make_file(state);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_ok(flock(fd, LOCK_SH | LOCK_NB));
+	assert_int_equal(try_open(path, FILEMAP_WRITE, NULL), FILEMAP_ELOCKED);
+	struct filemap *map = open_ok(path, FILEMAP_READ, NULL);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+	filemap_close(map);
+	assert_ok(flock(fd, LOCK_EX | LOCK_NB));
+	close(fd);
+}
+
+static void ofd_lock_excludes_and_is_excluded(void **state)
+{
+	const char *path = make_file(state);
+	const struct filemap_options *ofd = FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_OFD);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	const int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct filemap *map = open_ok(path, FILEMAP_READ, ofd);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), -1);
+	filemap_close(map);
+	assert_ok(fcntl(fd, F_OFD_SETLK, &lock));
+	assert_int_equal(try_open(path, FILEMAP_READ, ofd), FILEMAP_ELOCKED);
+	assert_int_equal(try_open(path, FILEMAP_WRITE, ofd), FILEMAP_ELOCKED);
+	close(fd);
+	assert_ok(try_open(path, FILEMAP_WRITE, ofd));
+}
+
+/* A process that holds the file open for writing until the pipe to it is closed. */
+struct holder {
+	pid_t pid;
+	int release;
+};
+
+static struct holder hold_in_another_process(const char *path)
+{
+	int ready[2], release[2];
+	char byte;
+	assert_ok(pipe2(ready, O_CLOEXEC));
+	assert_ok(pipe2(release, O_CLOEXEC));
+	fflush(NULL);
+	const pid_t pid = fork();
+	if (pid == 0) {
+		struct filemap *map;
+		close(release[1]);
+		if (filemap_open(path, FILEMAP_WRITE, NULL, &map, NULL) < 0 || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		(void)!read(release[0], &byte, 1);
+		_exit(0);
+	}
+	close(ready[1]);
+	close(release[0]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return (struct holder){pid, release[1]};
+}
+
+static void end_holder(struct holder holder)
+{
+	int status;
+	close(holder.release);
+	assert_int_equal(waitpid(holder.pid, &status, 0), holder.pid);
+	assert_int_equal(status, 0);
+}
+
+static void other_process_excludes_and_lets_go_at_its_end(void **state)
+{
+	const char *path = make_file(state);
+	struct holder holder = hold_in_another_process(path);
+	struct filemap_error error;
+	struct filemap *map = NULL;
+	assert_int_equal(filemap_open(path, FILEMAP_READ, NULL, &map, &error), FILEMAP_ELOCKED);
+	assert_string_equal(error.step, "lock");
+	assert_string_equal(error.subject, "file");
+	assert_string_equal(error.detail, path);
+	assert_null(map);
+	end_holder(holder);
+	assert_ok(try_open(path, FILEMAP_READ, NULL));
+}
+
+static void refused_truncate_changes_nothing(void **state)
+{
+	const char *path = make_file(state);
+	struct holder holder = hold_in_another_process(path);
+	assert_int_equal(try_open(path, FILEMAP_WRITE,
+		FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE | FILEMAP_CREATE, .size = 99)), FILEMAP_ELOCKED);
+	end_holder(holder);
+	assert_int_equal(t_file_size(path), 5);
+}
+
+static void deadline_ends_the_wait(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL);
+	assert_int_equal(try_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.lock_wait_ms = 5)), FILEMAP_ELOCKED);
+	filemap_close(map);
+}
+
+static void *close_later(void *map)
+{
+	filemap_close(map);
+	return NULL;
+}
+
+static void wait_ends_when_the_lock_is_given_up(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL);
+	pthread_t thread;
+	assert_ok(pthread_create(&thread, NULL, close_later, map));
+	assert_ok(try_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.lock_wait_ms = FILEMAP_FOREVER)));
+	assert_ok(pthread_join(thread, NULL));
+}
+
+static void ignore_signal(int number)
+{
+	(void)number;
+}
+
+/* The timer goes on until it hits a sleep: no moment is too early. */
+static void signal_ends_the_wait(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL);
+	const struct sigaction action = {.sa_handler = ignore_signal};
+	const struct itimerspec every = {{0, 20000000}, {0, 20000000}}, never = {{0, 0}, {0, 0}};
+	struct sigaction old;
+	timer_t timer;
+	assert_ok(sigaction(SIGALRM, &action, &old));
+	assert_ok(timer_create(CLOCK_MONOTONIC, NULL, &timer));
+	assert_ok(timer_settime(timer, 0, &every, NULL));
+	int r = try_open(path, FILEMAP_READ, FILEMAP_OPTIONS(.lock_wait_ms = FILEMAP_FOREVER));
+	assert_ok(timer_settime(timer, 0, &never, NULL));
+	timer_delete(timer);
+	sigaction(SIGALRM, &old, NULL);
+	assert_int_equal(r, -EINTR);
+	filemap_close(map);
+}
+
+struct waiter {
+	const char *path;
+	int result;
+	char byte;
+};
+
+static void *wait_and_read(void *argument)
+{
+	struct waiter *waiter = argument;
+	struct filemap *map;
+	waiter->result = filemap_open(waiter->path, FILEMAP_READ,
+		FILEMAP_OPTIONS(.lock_wait_ms = FILEMAP_FOREVER), &map, NULL);
+	if (waiter->result == 0) {
+		waiter->byte = *(const char *)filemap_data(map);
+		filemap_close(map);
+	}
+	return NULL;
+}
+
+/* How many descriptors the kernel says this process has on the file. */
+static int count_opened(const struct t_dir *dir, const char *name)
+{
+	char link[64], target[512], wanted[512];
+	int count = 0;
+	snprintf(wanted, sizeof wanted, "%s/%s", dir->path, name);
+	for (int fd = 0; fd < 256; fd++) {
+		snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+		ssize_t n = readlink(link, target, sizeof target - 1);
+		if (n > 0) {
+			target[n] = '\0';
+			count += strcmp(target, wanted) == 0;
+		}
+	}
+	return count;
+}
+
+static void name_replaced_during_the_wait_opens_the_new_file(void **state)
+{
+	const char *path = make_file(state);
+	const char *fresh = t_path(*state, "fresh");
+	struct waiter waiter = {.path = path, .result = 1};
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL);
+	pthread_t thread;
+	t_write_file(fresh, "NEW", 3);
+	assert_ok(pthread_create(&thread, NULL, wait_and_read, &waiter));
+	while (count_opened(*state, "file") < 2) /* until the waiter has the old file open */
+		usleep(1000);
+	assert_ok(rename(fresh, path));
+	filemap_close(map);
+	assert_ok(pthread_join(thread, NULL));
+	assert_int_equal(waiter.result, 0);
+	assert_int_equal(waiter.byte, 'N');
+}
+
+static int use_in_child(void *context)
+{
+	struct filemap *map = context;
+	struct filemap_error error;
+	int r;
+	if (filemap_resize(map, 9000, &error) != FILEMAP_EFORKED || strcmp(error.subject, "process"))
+		return 2;
+	if (filemap_write_all(map, 0, "C", 1) < 0 || filemap_flush(map) < 0)
+		return 3;
+	r = filemap_open(filemap_path(map), FILEMAP_READ, NULL, &(struct filemap *){0}, &error);
+	if (r != FILEMAP_ELOCKED) /* the kernel's answer: the table of a child is empty */
+		return 4;
+	filemap_close(map);
+	return 0;
+}
+
+static void forked_child_may_write_and_close_but_neither_resize_nor_unlock(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL);
+	assert_int_equal(t_in_child(use_in_child, map), 0);
+	assert_int_equal(*(const char *)filemap_data(map), 'C');
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_SH | LOCK_NB), -1); /* still locked by us */
+	close(fd);
+	assert_ok(filemap_resize(map, 6, NULL));
+	filemap_close(map);
+}
+
+static int close_without_memory(void *map)
+{
+	filemap_close(map);
+	return 0;
+}
+
+static void forked_child_closes_a_dontfork_mapping(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_READ, FILEMAP_OPTIONS(.flags = FILEMAP_DONTFORK));
+	assert_int_equal(t_in_child(close_without_memory, map), 0);
+	assert_int_equal(*(const char *)filemap_data(map), 'h');
+	filemap_close(map);
+}
+
+T_MAIN(T_TEST(writer_excludes_everybody_in_this_process), T_TEST(readers_share_and_exclude_a_writer),
+       T_TEST(alias_by_another_name_is_found), T_TEST(alias_by_another_family_is_found_in_this_process),
+       T_TEST(lock_none_is_not_in_the_way_of_anybody), T_TEST(plain_flock_excludes_and_is_excluded),
+       T_TEST(ofd_lock_excludes_and_is_excluded), T_TEST(other_process_excludes_and_lets_go_at_its_end),
+       T_TEST(refused_truncate_changes_nothing), T_TEST(deadline_ends_the_wait),
+       T_TEST(wait_ends_when_the_lock_is_given_up), T_TEST(signal_ends_the_wait),
+       T_TEST(name_replaced_during_the_wait_opens_the_new_file),
+       T_TEST(forked_child_may_write_and_close_but_neither_resize_nor_unlock),
+       T_TEST(forked_child_closes_a_dontfork_mapping))

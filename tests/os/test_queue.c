@@ -1,0 +1,725 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * One suite for a queue, run on each of its shapes: they may differ in nothing but the backend's
+ * name. What needs a request to stay in flight is in tests/fault/test_queue_faults.c.
+ */
+#include "t.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include <filemap/queue.h>
+
+#include "sys/ring.h"
+
+#define PAGES 8
+#define SIZE ((size_t)PAGES * 65536)
+
+struct shape {
+	uint32_t backend, flags;
+	const char *name;
+};
+
+static const struct shape threads = {FILEMAP_QUEUE_THREADS, 0, "threads"};
+static const struct shape threads_one = {FILEMAP_QUEUE_THREADS, FILEMAP_QUEUE_ONE_THREAD, "threads"};
+static const struct shape uring_one = {FILEMAP_QUEUE_URING, FILEMAP_QUEUE_ONE_THREAD, "io_uring"};
+static const struct shape uring_shared = {FILEMAP_QUEUE_URING, 0, "io_uring"};
+
+static void need(const struct shape *shape)
+{
+	static char reason[128];
+	struct fm__ring *ring;
+	int r;
+
+	if (shape->backend != FILEMAP_QUEUE_URING)
+		return;
+	r = fm__ring_open(4, &ring);
+	if (r == 0) {
+		fm__ring_close(ring);
+		return;
+	}
+	snprintf(reason, sizeof reason, "io_uring is not usable here: %s", filemap_strerror(r));
+	t_skip(reason);
+}
+
+static struct filemap_queue *open_queue(const struct shape *shape, uint32_t depth)
+{
+	struct filemap_queue *queue;
+
+	need(shape);
+	assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.backend = shape->backend, .flags = shape->flags,
+							   .depth = depth),
+				     &queue, NULL));
+	return queue;
+}
+
+static struct filemap *open_map(const struct t_dir *dir, const char *name)
+{
+	struct filemap *map;
+
+	assert_ok(filemap_open(t_path(dir, name), FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, NULL));
+	memset(filemap_data_mut(map), 'x', SIZE);
+	return map;
+}
+
+static uint64_t flush(struct filemap_queue *queue, struct filemap *map, filemap_completed *completed,
+		      void *context)
+{
+	uint64_t ticket = 0;
+
+	assert_ok(filemap_queue_flush(queue, map, 0, FILEMAP_TO_END, completed, context, &ticket));
+	return ticket;
+}
+
+struct seen {
+	int calls, result;
+	uint64_t ticket;
+	pthread_t thread;
+};
+
+static void note(struct filemap_queue *queue, uint64_t ticket, int result, void *context)
+{
+	struct seen *seen = context;
+
+	(void)queue;
+	seen->calls++;
+	seen->result = result;
+	seen->ticket = ticket;
+	seen->thread = pthread_self();
+}
+
+/* ---- the suite ---- */
+
+static void a_flush_ends_with_0_and_its_own_ticket(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	struct filemap_completion done;
+	uint64_t ticket = flush(queue, map, NULL, NULL);
+
+	assert_string_equal(filemap_queue_backend(queue), shape->name);
+	memset(&done, 0xFF, sizeof done);
+	assert_int_equal(filemap_queue_wait(queue, ticket, -1, &done), 1);
+	assert_int_equal(done.ticket, ticket);
+	assert_int_equal(done.result, 0);
+	assert_int_equal(done.sys_errno, 0);
+	assert_int_equal(done.reserved[0] | done.reserved[1], 0);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void tickets_ascend_from_1(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 2);
+	struct filemap *map = open_map(dir, "a");
+
+	for (uint64_t expected = 1; expected <= 5; expected++) {
+		assert_int_equal(flush(queue, map, NULL, NULL), expected);
+		assert_int_equal(filemap_queue_wait(queue, expected, -1, NULL), 1);
+	}
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void an_ended_ticket_is_enoent(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	struct filemap_completion done = {.ticket = 77};
+	uint64_t ticket = flush(queue, map, NULL, NULL);
+
+	assert_int_equal(filemap_queue_wait(queue, ticket, -1, NULL), 1);
+	assert_int_equal(filemap_queue_wait(queue, ticket, -1, &done), -ENOENT);
+	assert_int_equal(filemap_queue_wait(queue, FILEMAP_ANY, -1, &done), -ENOENT);
+	assert_int_equal(filemap_queue_wait(queue, ticket + 1, -1, &done), -ENOENT);
+	assert_int_equal(filemap_queue_wait(queue, 0, -1, &done), -ENOENT);
+	assert_int_equal(done.ticket, 77);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void wait_any_ends_each_ticket_once(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 100);
+	struct filemap *map = open_map(dir, "a");
+	struct filemap_completion done;
+	unsigned ended[101] = {0};
+
+	for (int i = 0; i < 100; i++)
+		(void)flush(queue, map, NULL, NULL);
+	while (filemap_queue_wait(queue, FILEMAP_ANY, -1, &done) == 1) {
+		assert_in_range(done.ticket, 1, 100);
+		assert_int_equal(done.result, 0);
+		ended[done.ticket]++;
+	}
+	for (int i = 1; i <= 100; i++)
+		assert_int_equal(ended[i], 1);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void beyond_depth_is_ebusy_until_one_is_claimed(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 3);
+	struct filemap *map = open_map(dir, "a");
+	uint64_t ticket = 99;
+
+	for (int i = 0; i < 3; i++)
+		(void)flush(queue, map, NULL, NULL);
+	assert_int_equal(filemap_queue_flush(queue, map, 0, 1, NULL, NULL, &ticket), FILEMAP_EBUSY);
+	assert_ok(filemap_queue_drain(queue)); /* finished, but unclaimed */
+	assert_int_equal(filemap_queue_flush(queue, map, 0, 1, NULL, NULL, &ticket), FILEMAP_EBUSY);
+	assert_int_equal(ticket, 99);
+	assert_int_equal(filemap_queue_wait(queue, 2, 0, NULL), 1);
+	assert_int_equal(flush(queue, map, NULL, NULL), 4);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void a_refused_range_queues_nothing(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 1);
+	struct filemap *map = open_map(dir, "a");
+	uint64_t ticket = 99;
+
+	assert_int_equal(filemap_queue_flush(queue, map, SIZE, 1, NULL, NULL, &ticket), FILEMAP_ERANGE);
+	assert_int_equal(ticket, 99);
+	assert_int_equal(filemap_queue_wait(queue, FILEMAP_ANY, -1, NULL), -ENOENT);
+	assert_int_equal(flush(queue, map, NULL, NULL), 1);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void a_flush_of_nothing_ends_with_0(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	struct filemap_completion done;
+	uint64_t ticket;
+
+	assert_ok(filemap_queue_flush(queue, map, 100, 0, NULL, NULL, &ticket));
+	assert_int_equal(filemap_queue_wait(queue, ticket, -1, &done), 1);
+	assert_int_equal(done.result, 0);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void a_callback_runs_in_drain_on_this_thread(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	struct seen seen = {.result = 1};
+	uint64_t ticket = flush(queue, map, note, &seen);
+
+	assert_ok(filemap_queue_submit(queue));
+	assert_int_equal(seen.calls, 0);
+	assert_ok(filemap_queue_drain(queue));
+	assert_int_equal(seen.calls, 1);
+	assert_int_equal(seen.result, 0);
+	assert_int_equal(seen.ticket, ticket);
+	assert_true(pthread_equal(seen.thread, pthread_self()));
+	assert_int_equal(filemap_queue_wait(queue, ticket, -1, NULL), -ENOENT);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void a_wait_for_a_ticket_with_a_callback_runs_it(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	struct filemap_completion done;
+	struct seen named = {0}, any = {0};
+	uint64_t first = flush(queue, map, note, &named);
+
+	assert_int_equal(filemap_queue_wait(queue, first, -1, &done), 1);
+	assert_int_equal(named.calls, 1);
+	assert_int_equal(done.ticket, first);
+	(void)flush(queue, map, note, &any);
+	assert_int_equal(filemap_queue_wait(queue, FILEMAP_ANY, -1, &done), 1);
+	assert_int_equal(any.calls, 1);
+	assert_int_equal(done.ticket, any.ticket);
+	assert_int_equal(filemap_queue_poll(queue), 0);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void drain_leaves_tickets_without_callback_to_claim(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	struct seen seen = {0};
+	uint64_t plain = flush(queue, map, NULL, NULL);
+
+	(void)flush(queue, map, note, &seen);
+	assert_ok(filemap_queue_drain(queue));
+	assert_int_equal(seen.calls, 1);
+	assert_int_equal(filemap_queue_wait(queue, plain, 0, NULL), 1);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+struct chain {
+	struct filemap *map;
+	int left;
+};
+
+static void flush_again(struct filemap_queue *queue, uint64_t ticket, int result, void *context)
+{
+	struct chain *chain = context;
+
+	(void)ticket;
+	assert_int_equal(result, 0);
+	if (--chain->left > 0)
+		(void)flush(queue, chain->map, flush_again, chain);
+}
+
+static void a_callback_queues_the_next_at_depth_1(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 1);
+	struct chain chain = {open_map(dir, "a"), 10};
+
+	(void)flush(queue, chain.map, flush_again, &chain);
+	assert_ok(filemap_queue_drain(queue));
+	assert_int_equal(chain.left, 0);
+	filemap_queue_close(queue);
+	filemap_close(chain.map);
+}
+
+static void close_map(struct filemap_queue *queue, uint64_t ticket, int result, void *context)
+{
+	struct filemap **map = context;
+
+	(void)queue;
+	(void)ticket;
+	assert_int_equal(result, 0);
+	filemap_close(*map);
+	*map = NULL;
+}
+
+static void a_callback_closes_its_map(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+
+	(void)flush(queue, map, close_map, &map);
+	assert_ok(filemap_queue_drain(queue));
+	assert_null(map);
+	filemap_queue_close(queue);
+}
+
+static void collect_inside(struct filemap_queue *queue, uint64_t ticket, int result, void *context)
+{
+	int *answers = context;
+
+	(void)result;
+	answers[0] = filemap_queue_poll(queue);
+	answers[1] = filemap_queue_wait(queue, ticket, 0, NULL);
+	answers[2] = filemap_queue_drain(queue);
+	answers[3] = filemap_queue_submit(queue);
+}
+
+static void collecting_from_a_callback_is_edeadlk(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	int answers[4] = {0, 0, 0, 1};
+
+	(void)flush(queue, map, collect_inside, answers);
+	assert_ok(filemap_queue_drain(queue));
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(answers[i], -EDEADLK);
+	assert_int_equal(answers[3], 0);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void drain_other(struct filemap_queue *queue, uint64_t ticket, int result, void *context)
+{
+	(void)queue;
+	(void)ticket;
+	(void)result;
+	assert_ok(filemap_queue_drain(context));
+}
+
+static void a_callback_drains_another_queue(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0), *other = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	struct seen seen = {0};
+
+	(void)flush(other, map, note, &seen);
+	(void)flush(queue, map, drain_other, other);
+	assert_ok(filemap_queue_drain(queue));
+	assert_int_equal(seen.calls, 1);
+	filemap_queue_close(queue);
+	filemap_queue_close(other);
+	filemap_close(map);
+}
+
+static void close_queue(struct filemap_queue *queue, uint64_t ticket, int result, void *context)
+{
+	(void)ticket;
+	(void)result;
+	++*(int *)context;
+	filemap_queue_close(queue);
+}
+
+static void close_from_a_callback_waits_for_its_return(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	int calls = 0;
+
+	for (int i = 0; i < 4; i++)
+		(void)flush(queue, map, close_queue, &calls);
+	assert_ok(filemap_queue_drain(queue)); /* the census finds a queue that is still open */
+	assert_int_equal(calls, 1);
+	filemap_close(map);
+}
+
+static void close_waits_and_runs_no_callback(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	struct seen seen = {0};
+
+	for (int i = 0; i < 32; i++)
+		(void)flush(queue, map, note, &seen);
+	assert_ok(filemap_queue_submit(queue));
+	(void)flush(queue, map, note, &seen); /* one was not even submitted */
+	filemap_close(map);
+	filemap_queue_close(queue);
+	assert_int_equal(seen.calls, 0);
+}
+
+static void a_map_closed_in_flight_is_flushed_all_the_same(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 64);
+	struct filemap_completion done;
+	char name[16];
+
+	for (int i = 0; i < 32; i++) {
+		snprintf(name, sizeof name, "f%d", i);
+		struct filemap *map = open_map(dir, name);
+		(void)flush(queue, map, NULL, NULL);
+		assert_ok(filemap_queue_submit(queue));
+		filemap_close(map); /* the next map would be given its descriptor */
+	}
+	for (int i = 0; i < 32; i++) {
+		assert_int_equal(filemap_queue_wait(queue, FILEMAP_ANY, -1, &done), 1);
+		assert_int_equal(done.result, 0);
+	}
+	filemap_queue_close(queue);
+}
+
+static int readable(int fd, int timeout_ms)
+{
+	struct pollfd one = {.fd = fd, .events = POLLIN};
+
+	return poll(&one, 1, timeout_ms);
+}
+
+static void the_eventfd_is_readable_until_polled(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	struct seen seen = {0};
+	int fd = filemap_queue_eventfd(queue);
+
+	assert_true(fd > 2);
+	assert_int_equal(filemap_queue_eventfd(queue), fd);
+	assert_int_equal(filemap_queue_poll(queue), 0);
+	assert_int_equal(readable(fd, 0), 0);
+	(void)flush(queue, map, note, &seen);
+	assert_int_equal(readable(fd, 0), 0); /* queued only */
+	assert_ok(filemap_queue_submit(queue));
+	while (seen.calls == 0) {
+		assert_int_equal(readable(fd, -1), 1);
+		assert_true(filemap_queue_poll(queue) >= 0);
+	}
+	assert_int_equal(filemap_queue_poll(queue), 0);
+	assert_int_equal(readable(fd, 0), 0);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void the_eventfd_announces_what_finished_before(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+
+	(void)flush(queue, map, NULL, NULL);
+	assert_ok(filemap_queue_drain(queue));
+	assert_int_equal(readable(filemap_queue_eventfd(queue), -1), 1);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void the_eventfd_announces_a_flush_of_nothing(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	int fd = filemap_queue_eventfd(queue);
+
+	(void)filemap_queue_poll(queue);
+	assert_ok(filemap_queue_flush(queue, map, 0, 0, NULL, NULL, NULL));
+	assert_ok(filemap_queue_submit(queue));
+	assert_int_equal(readable(fd, -1), 1);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+struct family {
+	struct filemap_queue *queue;
+	struct filemap *map;
+	uint64_t ticket;
+};
+
+static int use_as_child(void *context)
+{
+	struct family *f = context;
+	uint64_t ticket;
+
+	if (filemap_queue_flush(f->queue, f->map, 0, 1, NULL, NULL, &ticket) != FILEMAP_EFORKED)
+		return 1;
+	if (filemap_queue_submit(f->queue) != FILEMAP_EFORKED)
+		return 2;
+	if (filemap_queue_poll(f->queue) != FILEMAP_EFORKED)
+		return 3;
+	if (filemap_queue_wait(f->queue, f->ticket, -1, NULL) != FILEMAP_EFORKED)
+		return 4;
+	if (filemap_queue_drain(f->queue) != FILEMAP_EFORKED)
+		return 5;
+	if (filemap_queue_eventfd(f->queue) != FILEMAP_EFORKED)
+		return 6;
+	filemap_queue_close(f->queue);
+	filemap_close(f->map);
+	return 0;
+}
+
+static void a_forked_child_is_refused_and_harms_nothing(struct t_dir *dir, const struct shape *shape)
+{
+	struct family f = {open_queue(shape, 0), open_map(dir, "a"), 0};
+
+	f.ticket = flush(f.queue, f.map, NULL, NULL);
+	assert_ok(filemap_queue_submit(f.queue));
+	assert_int_equal(t_in_child(use_as_child, &f), 0);
+	assert_int_equal(filemap_queue_wait(f.queue, f.ticket, -1, NULL), 1);
+	f.ticket = flush(f.queue, f.map, NULL, NULL);
+	assert_int_equal(filemap_queue_wait(f.queue, f.ticket, -1, NULL), 1);
+	filemap_queue_close(f.queue);
+	filemap_close(f.map);
+}
+
+static int open_as_child(void *context)
+{
+	struct family *f = context;
+	const struct filemap_queue_options *options =
+		FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_AUTO, .flags = FILEMAP_QUEUE_ONE_THREAD);
+
+	if (filemap_queue_open(options, &f->queue, NULL) != 0)
+		return 1;
+	if (filemap_queue_flush(f->queue, f->map, 0, 1, NULL, NULL, &f->ticket) != 0)
+		return 2;
+	if (filemap_queue_wait(f->queue, f->ticket, -1, NULL) != 1)
+		return 3;
+	filemap_queue_close(f->queue);
+	filemap_close(f->map);
+	return 0;
+}
+
+static void a_forked_child_opens_its_own(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct family f = {NULL, open_map(dir, "a"), 0};
+
+	assert_int_equal(t_in_child(open_as_child, &f), 0);
+	filemap_queue_close(queue);
+	filemap_close(f.map);
+}
+
+/* ---- one thread, many threads ---- */
+
+static void *use_from_elsewhere(void *context)
+{
+	struct family *f = context;
+	uint64_t wrong = 0;
+
+	wrong += filemap_queue_flush(f->queue, f->map, 0, 1, NULL, NULL, NULL) != FILEMAP_EMODE;
+	wrong += filemap_queue_submit(f->queue) != FILEMAP_EMODE;
+	wrong += filemap_queue_poll(f->queue) != FILEMAP_EMODE;
+	wrong += filemap_queue_wait(f->queue, FILEMAP_ANY, 0, NULL) != FILEMAP_EMODE;
+	wrong += filemap_queue_drain(f->queue) != FILEMAP_EMODE;
+	wrong += filemap_queue_eventfd(f->queue) != FILEMAP_EMODE;
+	filemap_queue_close(f->queue); /* ignored */
+	f->ticket = wrong;
+	return NULL;
+}
+
+static void another_thread_is_emode(struct t_dir *dir, const struct shape *shape)
+{
+	struct family f = {open_queue(shape, 0), open_map(dir, "a"), 99};
+	pthread_t thread;
+
+	assert_ok(pthread_create(&thread, NULL, use_from_elsewhere, &f));
+	assert_ok(pthread_join(thread, NULL));
+	assert_int_equal(f.ticket, 0);
+	assert_int_equal(filemap_queue_wait(f.queue, flush(f.queue, f.map, NULL, NULL), -1, NULL), 1);
+	filemap_queue_close(f.queue);
+	filemap_close(f.map);
+}
+
+#define THREADS 4
+#define TICKETS 200
+
+struct claims {
+	struct filemap_queue *queue;
+	unsigned ended[TICKETS + 1]; /* atomic */
+	unsigned failures;           /* atomic */
+};
+
+static void *claim_all(void *context)
+{
+	struct claims *claims = context;
+	struct filemap_completion done;
+	int r;
+
+	while ((r = filemap_queue_wait(claims->queue, FILEMAP_ANY, -1, &done)) == 1)
+		__atomic_add_fetch(&claims->ended[done.ticket], 1, __ATOMIC_RELAXED);
+	if (r != -ENOENT)
+		__atomic_add_fetch(&claims->failures, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static void several_threads_waiting_for_any_get_each_ticket_once(struct t_dir *dir,
+								 const struct shape *shape)
+{
+	struct claims claims = {.queue = open_queue(shape, TICKETS)};
+	struct filemap *map = open_map(dir, "a");
+	pthread_t waiters[THREADS];
+
+	for (int i = 0; i < TICKETS; i++)
+		(void)flush(claims.queue, map, NULL, NULL);
+	for (int i = 0; i < THREADS; i++)
+		assert_ok(pthread_create(&waiters[i], NULL, claim_all, &claims));
+	for (int i = 0; i < THREADS; i++)
+		assert_ok(pthread_join(waiters[i], NULL));
+	assert_int_equal(claims.failures, 0);
+	for (int i = 1; i <= TICKETS; i++)
+		assert_int_equal(claims.ended[i], 1);
+	filemap_queue_close(claims.queue);
+	filemap_close(map);
+}
+
+struct meeting {
+	struct filemap_queue *queue;
+	pthread_barrier_t inside;
+	uint64_t ticket;
+	int returned; /* atomic: the callback has come to its end */
+};
+
+static void meet(struct filemap_queue *queue, uint64_t ticket, int result, void *context)
+{
+	struct meeting *meeting = context;
+
+	(void)queue;
+	(void)ticket;
+	(void)result;
+	pthread_barrier_wait(&meeting->inside);
+	for (int i = 0; i < 1000; i++)
+		sched_yield(); /* a drain that does not wait for the return is caught more often */
+	__atomic_store_n(&meeting->returned, 1, __ATOMIC_RELEASE);
+}
+
+static void *poll_until_met(void *context)
+{
+	struct meeting *meeting = context;
+
+	while (filemap_queue_poll(meeting->queue) == 0)
+		;
+	return NULL;
+}
+
+static void drain_waits_for_a_callback_on_another_thread(struct t_dir *dir, const struct shape *shape)
+{
+	struct meeting meeting = {.queue = open_queue(shape, 0)};
+	struct filemap *map = open_map(dir, "a");
+	pthread_t thread;
+
+	assert_ok(pthread_barrier_init(&meeting.inside, NULL, 2));
+	meeting.ticket = flush(meeting.queue, map, meet, &meeting);
+	assert_ok(pthread_create(&thread, NULL, poll_until_met, &meeting));
+	pthread_barrier_wait(&meeting.inside); /* the ticket is with the other thread now */
+	assert_ok(filemap_queue_drain(meeting.queue));
+	assert_int_equal(__atomic_load_n(&meeting.returned, __ATOMIC_ACQUIRE), 1);
+	assert_ok(pthread_join(thread, NULL));
+	pthread_barrier_destroy(&meeting.inside);
+	filemap_queue_close(meeting.queue);
+	filemap_close(map);
+}
+
+/* ---- the table of shapes ---- */
+
+#define ON(test, shape)                                                                            \
+	static void test##_on_##shape(void **state)                                                \
+	{                                                                                          \
+		test(*state, &shape);                                                              \
+	}
+#define ON_ALL(test) ON(test, threads) ON(test, threads_one) ON(test, uring_one) ON(test, uring_shared)
+#define ON_SHARED(test) ON(test, threads) ON(test, uring_shared)
+#define ON_ONE(test) ON(test, threads_one) ON(test, uring_one)
+
+#define ENTRIES_ALL(test)                                                                          \
+	T_TEST(test##_on_threads), T_TEST(test##_on_threads_one), T_TEST(test##_on_uring_one),     \
+		T_TEST(test##_on_uring_shared)
+#define ENTRIES_SHARED(test) T_TEST(test##_on_threads), T_TEST(test##_on_uring_shared)
+#define ENTRIES_ONE(test) T_TEST(test##_on_threads_one), T_TEST(test##_on_uring_one)
+
+ON_ALL(a_flush_ends_with_0_and_its_own_ticket)
+ON_ALL(tickets_ascend_from_1)
+ON_ALL(an_ended_ticket_is_enoent)
+ON_ALL(wait_any_ends_each_ticket_once)
+ON_ALL(beyond_depth_is_ebusy_until_one_is_claimed)
+ON_ALL(a_refused_range_queues_nothing)
+ON_ALL(a_flush_of_nothing_ends_with_0)
+ON_ALL(a_callback_runs_in_drain_on_this_thread)
+ON_ALL(a_wait_for_a_ticket_with_a_callback_runs_it)
+ON_ALL(drain_leaves_tickets_without_callback_to_claim)
+ON_ALL(a_callback_queues_the_next_at_depth_1)
+ON_ALL(a_callback_closes_its_map)
+ON_ALL(collecting_from_a_callback_is_edeadlk)
+ON_ALL(a_callback_drains_another_queue)
+ON_ALL(close_from_a_callback_waits_for_its_return)
+ON_ALL(close_waits_and_runs_no_callback)
+ON_ALL(a_map_closed_in_flight_is_flushed_all_the_same)
+ON_ALL(the_eventfd_is_readable_until_polled)
+ON_ALL(the_eventfd_announces_what_finished_before)
+ON_ALL(the_eventfd_announces_a_flush_of_nothing)
+ON_ALL(a_forked_child_is_refused_and_harms_nothing)
+ON_ALL(a_forked_child_opens_its_own)
+ON_ONE(another_thread_is_emode)
+ON_SHARED(several_threads_waiting_for_any_get_each_ticket_once)
+ON_SHARED(drain_waits_for_a_callback_on_another_thread)
+
+T_MAIN(ENTRIES_ALL(a_flush_ends_with_0_and_its_own_ticket), ENTRIES_ALL(tickets_ascend_from_1),
+       ENTRIES_ALL(an_ended_ticket_is_enoent), ENTRIES_ALL(wait_any_ends_each_ticket_once),
+       ENTRIES_ALL(beyond_depth_is_ebusy_until_one_is_claimed),
+       ENTRIES_ALL(a_refused_range_queues_nothing), ENTRIES_ALL(a_flush_of_nothing_ends_with_0),
+       ENTRIES_ALL(a_callback_runs_in_drain_on_this_thread),
+       ENTRIES_ALL(a_wait_for_a_ticket_with_a_callback_runs_it),
+       ENTRIES_ALL(drain_leaves_tickets_without_callback_to_claim),
+       ENTRIES_ALL(a_callback_queues_the_next_at_depth_1), ENTRIES_ALL(a_callback_closes_its_map),
+       ENTRIES_ALL(collecting_from_a_callback_is_edeadlk), ENTRIES_ALL(a_callback_drains_another_queue),
+       ENTRIES_ALL(close_from_a_callback_waits_for_its_return),
+       ENTRIES_ALL(close_waits_and_runs_no_callback),
+       ENTRIES_ALL(a_map_closed_in_flight_is_flushed_all_the_same),
+       ENTRIES_ALL(the_eventfd_is_readable_until_polled),
+       ENTRIES_ALL(the_eventfd_announces_what_finished_before),
+       ENTRIES_ALL(the_eventfd_announces_a_flush_of_nothing),
+       ENTRIES_ALL(a_forked_child_is_refused_and_harms_nothing), ENTRIES_ALL(a_forked_child_opens_its_own),
+       ENTRIES_ONE(another_thread_is_emode),
+       ENTRIES_SHARED(several_threads_waiting_for_any_get_each_ticket_once),
+       ENTRIES_SHARED(drain_waits_for_a_callback_on_another_thread))
