@@ -47,17 +47,17 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct r
 {
 	static const struct option options[] = {
 		{"length-prefixed", no_argument, NULL, 'l'},
-		{"published", no_argument, NULL, 'p'},
+		{"durable", no_argument, NULL, 'd'},
 		{0},
 	};
 	int c;
 
-	*ret = (struct request){FILEMAP_DURABLE, put_line};
+	*ret = (struct request){FILEMAP_PUBLISHED, put_line};
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'l')
 			ret->put = put_prefixed;
-		else if (c == 'p')
-			ret->level = FILEMAP_PUBLISHED;
+		else if (c == 'd')
+			ret->level = FILEMAP_DURABLE;
 		else
 			return CLI_USAGE;
 	}
@@ -87,9 +87,10 @@ static int run(const struct cli_command *self, int argc, char **argv)
 
 const struct cli_command cli_log_cat = {
 	"cat",
-	"[--length-prefixed] [--published] DIR",
+	"[--durable] [--length-prefixed] DIR",
 	"write the records of a log, a line each",
-	"  --length-prefixed   u32 little-endian length, then the payload, instead of lines\n"
-	"  --published         of a log that is being written: also what is not durable yet\n",
+	"  --durable           only what is known to be on the device, not what a living writer has\n"
+	"                      published since, or a killed one had\n"
+	"  --length-prefixed   u32 little-endian length, then the payload, instead of lines\n",
 	run,
 };

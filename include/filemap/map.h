@@ -58,7 +58,7 @@ extern "C" {
 #define FILEMAP_LOCK_DEFAULT 0u /* = FLOCK */
 #define FILEMAP_LOCK_FLOCK 1u /* flock(2) */
 #define FILEMAP_LOCK_OFD 2u  /* fcntl(2) open file description locks, on the whole file */
-#define FILEMAP_LOCK_NONE 3u /* no lock, and none by this process's own table: the caller answers for it */
+#define FILEMAP_LOCK_NONE 3u /* none at all, in this process neither: the caller answers */
 
 /* Bits of filemap_state(). */
 #define FILEMAP_STATE_LIVE (1u << 0)     /* there is a window */
@@ -85,21 +85,23 @@ struct filemap_view {
  * How filemap_open() is to open. All zero but struct_size = every default; NULL means the same.
  *
  * Make one with FILEMAP_OPTIONS(.offset = 4096), or with filemap_options_init(). Every field is checked
- * before the first system call, and the error names the field (`subject`).
+ * before the first system call, and the error names the field (`subject`). A struct_size of 0 or below
+ * that of version 0.1 is FILEMAP_EOPTION; one of a newer version is fine while what is new in it is zero,
+ * else FILEMAP_EVERSION.
  */
 struct filemap_options {
-	uint32_t struct_size; /* sizeof(struct filemap_options); shorter: FILEMAP_EOPTION; longer: see base.h */
-	uint32_t flags;       /* FILEMAP_CREATE and its like */
-	uint64_t offset;      /* of the window, in bytes from the start of the file; any value up to its end */
-	uint64_t length;      /* of the window; 0 or FILEMAP_TO_END = to the end of the file, and following it */
-	uint64_t size;        /* WRITE: a file found or made empty gets this size; others keep theirs */
-	uint64_t reserve;     /* address space from the window's start, in which it grows without moving; 0 = none */
-	uint32_t permissions; /* of a created file, before the umask; 0 = 0666 */
-	uint32_t lock_family; /* FILEMAP_LOCK_FLOCK and its like */
-	uint32_t lock_wait_ms; /* 0 = a conflict fails at once; FILEMAP_FOREVER; a signal ends the wait */
-	uint32_t sharing;  /* must be 0 (FILEMAP_SHARING_DEFAULT) */
-	uint32_t advice;   /* must be 0 */
-	uint32_t reserved; /* must be 0 */
+	uint32_t struct_size;  /* sizeof(struct filemap_options) of the caller */
+	uint32_t flags;        /* FILEMAP_CREATE and its like */
+	uint64_t offset;       /* of the window in the file, in bytes; any value up to its end */
+	uint64_t length;       /* in bytes; 0 or FILEMAP_TO_END = to the end of the file, following it */
+	uint64_t size;         /* WRITE: an empty (new or truncated) file gets it; others keep theirs */
+	uint64_t reserve;      /* bytes of address space from the window's start to grow in; 0 = none */
+	uint32_t permissions;  /* of a created file, before the umask; 0 = 0666 */
+	uint32_t lock_family;  /* FILEMAP_LOCK_FLOCK and its like */
+	uint32_t lock_wait_ms; /* 0 = fail at once; FILEMAP_FOREVER; a signal ends the wait */
+	uint32_t sharing;      /* must be 0 (FILEMAP_SHARING_DEFAULT) */
+	uint32_t advice;       /* must be 0 */
+	uint32_t reserved;     /* must be 0 */
 	const char *label; /* must be NULL for file maps */
 	void (*on_remove)(void *context, int result, const struct filemap_error *error); /* must be NULL */
 	void *on_remove_context; /* must be NULL */
@@ -433,7 +435,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_sync(struct filemap *map);
  * Class E; with a reserve growth is like W beside readers. Blocks for the disk.
  * @since 0.1
  */
-FILEMAP_API FILEMAP_NODISCARD int filemap_resize(struct filemap *map, uint64_t file_size, struct filemap_error *reterr);
+FILEMAP_API FILEMAP_NODISCARD int filemap_resize(struct filemap *map, uint64_t file_size,
+	struct filemap_error *reterr);
 
 #ifdef __cplusplus
 }

@@ -50,16 +50,16 @@ extern "C" {
 
 /* Backends, for filemap_queue_options.backend. */
 
-/** io_uring for a FILEMAP_QUEUE_ONE_THREAD queue, if it works here; else threads. A queue for many threads
- *  gets threads: a pool is as fast as a ring behind a thread of its own, or faster. */
+/** io_uring for a FILEMAP_QUEUE_ONE_THREAD queue, if it works here; else threads. A queue for many
+ *  threads gets threads: a pool is as fast as a ring behind a thread of its own, or faster. */
 #define FILEMAP_QUEUE_AUTO 0u
-/** io_uring or an error. Not for many threads: the caller's own thread submits and collects, without
- *  any library thread; otherwise one library thread owns the ring. */
+/** io_uring or an error. With FILEMAP_QUEUE_ONE_THREAD the caller's own thread submits and
+ *  collects, without any library thread; otherwise one library thread owns the ring. */
 #define FILEMAP_QUEUE_URING 1u
-/** A pool of library threads with all signals blocked, one flush each at a time. Works everywhere. */
+/** A pool of library threads, signals blocked, one flush each at a time. Works everywhere. */
 #define FILEMAP_QUEUE_THREADS 2u
 
-/** Only the opening thread uses the queue; any call from another is FILEMAP_EMODE, on every backend. */
+/** Only the opening thread uses the queue; from another, calls are FILEMAP_EMODE on any backend. */
 #define FILEMAP_QUEUE_ONE_THREAD (1u << 0)
 
 #define FILEMAP_ANY UINT64_MAX /* a ticket number that no request ever has */
@@ -74,8 +74,8 @@ struct filemap_queue_options {
 	uint32_t struct_size; /* sizeof(struct filemap_queue_options) */
 	uint32_t flags;       /* 0 or FILEMAP_QUEUE_ONE_THREAD */
 	uint32_t backend;     /* FILEMAP_QUEUE_AUTO, _URING or _THREADS */
-	uint32_t depth;       /* requests that may be unfinished or unclaimed at once; 0 = 64; at most 4096 */
-	uint32_t workers;     /* pool size, if it is threads; 0 = 2; at most 64; with URING must be 0 */
+	uint32_t depth;       /* requests unfinished or unclaimed at once; 0 = 64; at most 4096 */
+	uint32_t workers;     /* size of the pool; 0 = 2; at most 64; with URING must be 0 */
 	uint32_t reserved;    /* must be 0 */
 };
 
@@ -99,7 +99,8 @@ struct filemap_queue_options {
  *                 mapping had failed.
  * @param context  As given to filemap_queue_flush().
  */
-typedef void filemap_completed(struct filemap_queue *queue, uint64_t ticket, int result, void *context);
+typedef void filemap_completed(struct filemap_queue *queue, uint64_t ticket, int result,
+	void *context);
 
 /** One finished request, as filemap_queue_wait() reports it. */
 struct filemap_completion {
@@ -178,8 +179,9 @@ FILEMAP_API const char *filemap_queue_backend(const struct filemap_queue *queue)
  * Any thread (but see FILEMAP_QUEUE_ONE_THREAD), callbacks too. Never waits for the disk.
  * @since 0.1
  */
-FILEMAP_API FILEMAP_NODISCARD int filemap_queue_flush(struct filemap_queue *queue, struct filemap *map,
-	size_t offset, size_t length, filemap_completed *completed, void *context, uint64_t *ret_ticket);
+FILEMAP_API FILEMAP_NODISCARD int filemap_queue_flush(struct filemap_queue *queue,
+	struct filemap *map, size_t offset, size_t length, filemap_completed *completed,
+	void *context, uint64_t *ret_ticket);
 
 /**
  * Begin everything that is queued.

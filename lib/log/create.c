@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * The creation of a log: directory, LOCK, segment 0, and last the name `meta`, which makes it one. Invariant:
- * a directory without meta is taken over only if it holds nothing but what an interrupted creation leaves,
- * which is looked at twice: before anything is changed, and again under the lock. A creation that fails
- * removes what it made.
+ * The creation of a log: directory, LOCK, segment 0, and last the name `meta`, which makes it one.
+ * Invariant: a directory without meta is taken over only if it holds nothing but what an
+ * interrupted creation leaves, which is looked at twice: before anything is changed, and again
+ * under the lock. A creation that fails removes what it made.
  */
 #include <assert.h>
 #include <errno.h>
@@ -129,6 +129,14 @@ static int make_directory(struct creation *c, unsigned permissions, struct filem
 	return 0;
 }
 
+/* LOCK is taken away again only while its lock is held: another process may have taken it meanwhile. */
+static bool may_remove_lock(const struct creation *c, int r)
+{
+	if (r == FILEMAP_ELOCKED || r == FILEMAP_EREPLACED)
+		return false;
+	return fm__sys_ofd_lock(c->dir.lock_fd, F_WRLCK, 0, 1) == 0;
+}
+
 static int make_lock(struct creation *c, struct filemap_error *reterr)
 {
 	const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK;
@@ -142,10 +150,9 @@ static int make_lock(struct creation *c, struct filemap_error *reterr)
 		return fail(c, fd, "create", "LOCK", reterr);
 	c->dir.lock_fd = fd;
 	r = fm__log_dir_lock(&c->dir, reterr);
-	if (r < 0)
-		return r; /* whoever holds it now owns the file: it stays */
-	c->made |= made;
-	return 0;
+	if (r == 0 || may_remove_lock(c, r))
+		c->made |= made;
+	return r;
 }
 
 static int make_segment(struct creation *c, struct filemap_error *reterr)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * The directory of a log: its names, its descriptors, its one lock. Invariant: whoever holds the write lock
- * on byte 0 of the file that is named LOCK is the only writer; opening changes nothing.
+ * The directory of a log: its names, its descriptors, its one lock. Invariant: whoever holds the
+ * write lock on byte 0 of the file that is named LOCK is the only writer; opening changes nothing.
  */
 #include "log/dir.h"
 

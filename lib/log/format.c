@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * The 4096-byte blocks of format v1 - segment header and trailer - as bytes. The numbers are the offsets of
- * the format text; nothing is cast. Invariant: a block is looked at only after its checksum agreed, so that
- * damage is never taken for a newer version.
+ * The 4096-byte blocks of format v1 - segment header and trailer - as bytes. The numbers are the
+ * offsets of the format text; nothing is cast. Invariant: a block is looked at only after its
+ * checksum agreed, so that damage is never taken for a newer version.
  */
 #include "log/format.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * Frames: their 32 header bytes and the one test of validity. Invariant: the checksum covers uuid and position, so a frame is valid only where it was written,
- * in the log for which it was written; every size is checked against end(n) before a byte behind it is read.
+ * Frames: their 32 header bytes and the one test of validity. Invariant: the checksum covers uuid
+ * and position, so a frame is valid only where it was written, in the log for which it was written;
+ * every size is checked against end(n) before a byte behind it is read.
  */
 #include "base/bytes.h"
 #include "base/checked.h"

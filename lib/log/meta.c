@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * The file `meta`. Invariant (order rule O6): a write goes to the slot of its own sequence number's bit 0,
- * which never holds the newest sequence, so a torn write leaves the newest slot intact.
+ * The file `meta`. Invariant (order rule O6): a write goes to the slot of its own sequence number's
+ * bit 0, which never holds the newest sequence, so a torn write leaves the newest slot intact.
  */
 #include "log/meta.h"
 

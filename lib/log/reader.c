@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * filemap_log_reader_*: records in order, each checked before it is handed out. Invariant: `lsn` is `first`,
- * or a frame boundary that was reached over valid frames or checked by a seek; a call that fails leaves it
- * where it was - only over a LOST area it moves, once that was reported.
+ * filemap_log_reader_*: records in order, each checked before it is handed out. Invariant: `lsn` is
+ * `first`, or a frame boundary that was reached over valid frames or checked by a seek; a call that
+ * fails leaves it where it was - only over a LOST area it moves, once that was reported.
  */
 #include <errno.h>
 

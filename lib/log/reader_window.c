@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * The mapped segments of a reader. Invariant: at most FM_READER_WINDOW are mapped, read-only; the one that
- * was not used for longest goes first, so a record's pointer lives until the reader's next call.
+ * The mapped segments of a reader. Invariant: at most FM_READER_WINDOW are mapped, read-only; the
+ * one that was not used for longest goes first, so a record's pointer lives until the reader's next
+ * call.
  */
 #include "log/reader.h"
 

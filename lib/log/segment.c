@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * Segments as files. Invariant (order rule O1): the name .seg appears only over a file of S bytes whose
- * zeros and header were flushed through the descriptor that is then given away, so that no write-back error
- * on it can be missed.
+ * Segments as files. Invariant (order rule O1): the name .seg appears only over a file of S bytes
+ * whose zeros and header were flushed through the descriptor that is then given away, so that no
+ * write-back error on it can be missed.
  */
 #include <errno.h>
 #include <string.h>

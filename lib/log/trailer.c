@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * The walk over a full segment that yields its trailer: counts, the chain over all checksums, and 256 entry
- * points. Invariant: a trailer comes only from an unbroken run of valid frames from start(n) to end(n).
+ * The walk over a full segment that yields its trailer: counts, the chain over all checksums, and
+ * 256 entry points. Invariant: a trailer comes only from an unbroken run of valid frames from
+ * start(n) to end(n).
  */
 #include "base/bytes.h"
 #include "base/crc32c.h"

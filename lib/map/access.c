@@ -18,7 +18,7 @@ static int find(const struct filemap *map, size_t offset, size_t *length, const 
 	r = fm__range_resolve(fm__view_size(map), offset, length);
 	if (r < 0)
 		return r;
-	*ret = map->view.data + offset;
+	*ret = __atomic_load_n(&map->view.data, __ATOMIC_RELAXED) + offset;
 	return 0;
 }
 
@@ -32,7 +32,7 @@ static int find_mut(struct filemap *map, size_t offset, size_t *length, unsigned
 	r = find(map, offset, length, &bytes);
 	if (r < 0)
 		return r;
-	*ret = map->view.data_mut + offset;
+	*ret = __atomic_load_n(&map->view.data_mut, __ATOMIC_RELAXED) + offset;
 	return 0;
 }
 

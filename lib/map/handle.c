@@ -68,7 +68,8 @@ int fm__filemap_map(struct filemap *map, const struct fm__span *span)
 
 	if (map->window.length == 0)
 		prot = PROT_NONE; /* an EMPTY window shows nothing, for ever */
-	r = fm__sys_map(NULL, span->map_length, prot, MAP_SHARED, map->backing->fd, span->file_start, &region);
+	r = fm__sys_map(NULL, span->map_length, prot, MAP_SHARED, map->backing->fd, span->file_start,
+			&region);
 	if (r < 0)
 		return r;
 	if (map->flags & FILEMAP_DONTFORK) {

@@ -38,7 +38,7 @@ static int check_flags(unsigned mode, uint32_t flags, struct filemap_error *rete
 	if ((flags & FLAGS_CREATE) == FLAGS_CREATE)
 		return fm__options_refuse(reterr, "flags", "choose one of CREATE and CREATE_NEW");
 	if ((flags & FILEMAP_CREATE_NEW) && (flags & FILEMAP_TRUNCATE))
-		return fm__options_refuse(reterr, "flags", "a file that CREATE_NEW made has nothing to truncate");
+		return fm__options_refuse(reterr, "flags", "a file made by CREATE_NEW is empty already");
 	if ((flags & FILEMAP_NO_DURABLE_NAME) && !(flags & FLAGS_CREATE))
 		return fm__options_refuse(reterr, "flags", "NO_DURABLE_NAME needs CREATE or CREATE_NEW");
 	return 0;

@@ -31,17 +31,17 @@ enum fm__request_state {
 
 struct fm__request {
 	struct fm__request *next, *previous; /* of the list it is on; whoever owns the list */
-	enum fm__request_state state;        /* queue->lock */
-	int result;                          /* the backend until done */
-	uint64_t ticket;                     /* 0 while free or filling; queue->lock */
-	filemap_completed *completed;        /* NULL: a wait claims it */
+	enum fm__request_state state;	     /* queue->lock */
+	int result;			     /* the backend until done */
+	uint64_t ticket;		     /* 0 while free or filling; queue->lock */
+	filemap_completed *completed;	     /* NULL: a wait claims it */
 	void *context;
 	struct fm__flush flush; /* constant while queued and running */
 
 	/* Of the ring backends, the ring's thread only: how far the flush was cut into pieces. */
 	uint64_t next_offset, left; /* left == 0: every piece was pushed */
-	uint32_t pieces;            /* pushed, not completed */
-	uint32_t unsent;            /* of these: not yet taken by the kernel, as far as we know */
+	uint32_t pieces;	    /* pushed, not completed */
+	uint32_t unsent;	    /* of these: not yet taken by the kernel, as far as we know */
 };
 
 struct fm__request_list {
@@ -62,11 +62,12 @@ struct filemap_queue {
 	const struct fm__queue_backend *backend;
 	void *backend_state;
 	uint32_t flags, depth, workers;
-	unsigned generation;  /* of forks, at the opening */
-	pthread_t owner;      /* with FILEMAP_QUEUE_ONE_THREAD: the only thread let in */
-	int event;            /* the eventfd */
+	unsigned generation; /* of forks, at the opening */
+	pthread_t owner;     /* with FILEMAP_QUEUE_ONE_THREAD: the only thread let in */
+	int event;	     /* the eventfd */
 
-	uint32_t progress; /* counts completions; written under the lock, read by futex waits without it */
+	uint32_t
+		progress; /* counts completions; written under the lock, futex waits read without */
 
 	pthread_mutex_t lock; /* all below; taken before no other lock of the library */
 	struct fm__request *table;
@@ -77,7 +78,7 @@ struct filemap_queue {
 	uint32_t calling;   /* callbacks that run now, on any thread */
 	uint32_t sleepers;  /* threads in fm__queue_sleep() */
 	uint32_t watched;   /* the caller asked for the eventfd: signal it */
-	uint32_t closing;   /* filemap_queue_close() from a callback: close when that call returns */
+	uint32_t closing;   /* closed from a callback: done when the call that runs it returns */
 };
 
 /* ---- lists ---- */
@@ -93,19 +94,22 @@ void fm__request_end(struct fm__request *request, int result);
 void fm__request_run(struct fm__request *request);
 
 /* ---- for the backends; lock held ---- */
-void fm__queue_finish(struct filemap_queue *queue, struct fm__request *request); /* an ended one is done */
-void fm__queue_announce(struct filemap_queue *queue); /* something finished: wake, signal the eventfd */
+
+/* A request that was ended is done. */
+void fm__queue_finish(struct filemap_queue *queue, struct fm__request *request);
+void fm__queue_announce(struct filemap_queue *queue); /* something is done: wake, signal eventfd */
 void fm__queue_wake(struct filemap_queue *queue);     /* sleepers only: they have to look again */
-int fm__queue_sleep(struct filemap_queue *queue, int timeout_ms); /* until announced; the `wait` of backends */
+/* Until woken: the `wait` of backends with threads of their own. */
+int fm__queue_sleep(struct filemap_queue *queue, int timeout_ms);
 
 /* ---- for collect.c ---- */
-void fm__queue_start(struct filemap_queue *queue);  /* lock held: submit everything queued */
+void fm__queue_start(struct filemap_queue *queue);	  /* lock held: submit everything queued */
 int fm__queue_allowed(const struct filemap_queue *queue); /* 0, FILEMAP_EFORKED, FILEMAP_EMODE */
-int fm__queue_in_callback(const struct filemap_queue *queue); /* 1: this thread is in a callback of it */
-void fm__queue_destroy(struct filemap_queue *queue);      /* wait for everything in flight, free all */
+int fm__queue_in_callback(const struct filemap_queue *queue); /* 1: this thread is in one of it */
+void fm__queue_destroy(struct filemap_queue *queue);	      /* wait for all in flight, free all */
 
 /* ---- options.c ---- */
 int fm__queue_options_check(const struct filemap_queue_options *options,
-			    struct filemap_queue_options *ret, struct filemap_error *reterr);
+	struct filemap_queue_options *ret, struct filemap_error *reterr);
 
 #endif

@@ -11,10 +11,10 @@
 struct fm__uring {
 	struct fm__ring *ring;
 	struct fm__request_list pushing; /* begun, not all pieces pushed */
-	struct fm__request_list flying;  /* all pieces pushed, not all completed */
-	uint32_t in_ring;                /* pieces pushed and not reaped */
-	uint32_t limit;                  /* in_ring never exceeds it: the completions always fit */
-	int broken;                      /* -errno of the kernel's refusal: the ring is not used again */
+	struct fm__request_list flying;	 /* all pieces pushed, not all completed */
+	uint32_t in_ring;		 /* pieces pushed and not reaped */
+	uint32_t limit;			 /* in_ring never exceeds it: the completions always fit */
+	int broken;			 /* -errno of the kernel's refusal: never used again */
 };
 
 int fm__uring_open(struct fm__uring *u, uint32_t depth);
@@ -23,8 +23,10 @@ void fm__uring_close(struct fm__uring *u);
 /* All of these: the ring's thread only, no lock needed; ended requests are appended to `ended`. */
 void fm__uring_take(struct fm__uring *u, struct fm__request_list *from);
 void fm__uring_push(struct fm__uring *u, struct fm__request_list *ended); /* and submit */
-int fm__uring_wait(struct fm__uring *u, int timeout_ms, struct fm__request_list *ended); /* 0 or -EINTR */
-uint32_t fm__uring_reap(struct fm__uring *u, struct fm__request_list *ended); /* how many FM_URING_WAKE */
+/* 0 or -EINTR */
+int fm__uring_wait(struct fm__uring *u, int timeout_ms, struct fm__request_list *ended);
+/* How many FM_URING_WAKE. */
+uint32_t fm__uring_reap(struct fm__uring *u, struct fm__request_list *ended);
 
 /* Lock held: everything that ended is done. How many. */
 uint32_t fm__uring_finish(struct filemap_queue *queue, struct fm__request_list *ended);

@@ -18,11 +18,11 @@ struct shared {
 	struct fm__uring u; /* the thread's own after `ready` */
 	pthread_t thread;
 	pthread_cond_t started;
-	const char *step;   /* what the thread failed at, while opening */
-	int wake;           /* eventfd */
-	int result;         /* of opening the ring; queue->lock until ready, as the three below */
-	uint32_t ready;     /* the opening is over */
-	uint32_t told;      /* wake is signalled */
+	const char *step; /* what the thread failed at, while opening */
+	int wake;	  /* eventfd */
+	int result;	  /* of opening the ring; queue->lock until ready, as the three below */
+	uint32_t ready;	  /* the opening is over */
+	uint32_t told;	  /* wake is signalled */
 	uint32_t stopping;
 	uint32_t armed; /* the thread only: the poll is in the ring */
 };

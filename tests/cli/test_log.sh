@@ -79,10 +79,22 @@ status 1 filemap log append $log lines
 says "lock"
 check "a refused writer changes nothing" [ "$before" = "$(cd $log && cksum -- *.seg meta)" ]
 check "a reader follows the living writer" [ "$(filemap log cat $log | tail -n 1)" = held ]
+check "what was acknowledged is durable for a reader, too" [ "$(filemap log cat --durable $log | tail -n 1)" = held ]
 status 0 filemap log verify $log
 exec 3>&-
 wait $writer
 check "the writer ends well" [ $? = 0 ]
+
+# A writer that was killed: all that it acknowledged can be read before anybody recovers.
+filemap log append --acks --quiet killed <feed >held &
+writer=$!
+exec 3>feed
+seq 1 3000 >&3
+while [ "$(tail -n 1 held 2>/dev/null | cut -d" " -f2)" != 3000 ]; do kill -0 $writer || break; done
+kill -9 $writer
+wait $writer 2>/dev/null
+exec 3>&-
+check "cat shows what a killed writer had acknowledged" cmp <(filemap log cat killed) <(seq 1 3000)
 
 # Damage in what was acknowledged.
 cp -r $log damaged

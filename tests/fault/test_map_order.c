@@ -121,6 +121,16 @@ static void refused_options_make_no_call(void **state)
 	fault_reset();
 }
 
+static void window_that_does_not_fit_creates_nothing(void **state)
+{
+	fault_reset();
+	fault_trace_start();
+	assert_int_equal(filemap_open(t_path(*state, "file"), FILEMAP_WRITE,
+		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .length = 1), &map, NULL), FILEMAP_ERANGE);
+	assert_string_equal(fault_trace(), "openat fstatat close "); /* the parent, a look, the parent */
+	fault_reset();
+}
+
 static void locked_file_is_not_looked_at(void **state)
 {
 	struct filemap *second;
@@ -140,4 +150,5 @@ T_MAIN(T_TEST(create_maps_before_it_allocates_and_syncs_the_parent_last),
        T_TEST(growth_allocates_then_clears_the_old_end_then_remaps),
        T_TEST(failed_growth_cuts_the_file_back), T_TEST(shrinking_cuts_then_narrows),
        T_TEST(reserve_needs_no_remap_at_all), T_TEST(refused_options_make_no_call),
+       T_TEST(window_that_does_not_fit_creates_nothing),
        T_TEST(locked_file_is_not_looked_at))

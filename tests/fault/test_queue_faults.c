@@ -11,7 +11,6 @@
 #include "t.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -26,40 +25,39 @@ struct shape {
 	uint32_t backend, flags;
 };
 
+static const struct filemap_queue_options one_thread = {
+	.struct_size = sizeof one_thread, .flags = FILEMAP_QUEUE_ONE_THREAD};
 static const struct shape threads = {FILEMAP_QUEUE_THREADS, 0};
 static const struct shape uring_one = {FILEMAP_QUEUE_URING, FILEMAP_QUEUE_ONE_THREAD};
 static const struct shape uring_shared = {FILEMAP_QUEUE_URING, 0};
 
 /* ---- in front of the ring ---- */
 
-int __real_fm__ring_open(unsigned entries, struct fm__ring **ret);
-int __wrap_fm__ring_open(unsigned entries, struct fm__ring **ret);
-int __real_fm__ring_push_flush(struct fm__ring *ring, int fd, uint64_t offset, uint64_t length, uint64_t data);
-int __wrap_fm__ring_push_flush(struct fm__ring *ring, int fd, uint64_t offset, uint64_t length, uint64_t data);
-int __real_fm__ring_push_poll(struct fm__ring *ring, int fd, uint64_t data);
-int __wrap_fm__ring_push_poll(struct fm__ring *ring, int fd, uint64_t data);
-int __real_fm__ring_submit(struct fm__ring *ring);
-int __wrap_fm__ring_submit(struct fm__ring *ring);
-int __real_fm__ring_wait(struct fm__ring *ring, int timeout_ms);
-int __wrap_fm__ring_wait(struct fm__ring *ring, int timeout_ms);
-int __real_fm__ring_reap(struct fm__ring *ring, struct fm__ring_completion *to, unsigned count);
-int __wrap_fm__ring_reap(struct fm__ring *ring, struct fm__ring_completion *to, unsigned count);
-int __real_fm__ring_register_eventfd(struct fm__ring *ring, int eventfd);
-int __wrap_fm__ring_register_eventfd(struct fm__ring *ring, int eventfd);
-int __real_fm__map_flush_end(struct fm__flush *flush, int result);
-int __wrap_fm__map_flush_end(struct fm__flush *flush, int result);
+#define IN_FRONT_OF(name, ...)          \
+	int __real_##name(__VA_ARGS__); \
+	int __wrap_##name(__VA_ARGS__);
+
+IN_FRONT_OF(fm__ring_open, unsigned entries, struct fm__ring **ret)
+IN_FRONT_OF(fm__ring_push_flush, struct fm__ring *ring, int fd, uint64_t offset, uint64_t length,
+	uint64_t data)
+IN_FRONT_OF(fm__ring_push_poll, struct fm__ring *ring, int fd, uint64_t data)
+IN_FRONT_OF(fm__ring_submit, struct fm__ring *ring)
+IN_FRONT_OF(fm__ring_wait, struct fm__ring *ring, int timeout_ms)
+IN_FRONT_OF(fm__ring_reap, struct fm__ring *ring, struct fm__ring_completion *to, unsigned count)
+IN_FRONT_OF(fm__ring_register_eventfd, struct fm__ring *ring, int eventfd)
+IN_FRONT_OF(fm__map_flush_end, struct fm__flush *flush, int result)
 
 #define HELD 8
 
 static struct {
 	int open_error, register_error, submit_error, wait_error; /* negative: answered instead */
-	int full;                                                 /* so many pushes find no entry */
-	int reaped_nth, reaped_error;                             /* the nth completion reaped fails */
+	int full;						  /* so many pushes find no entry */
+	int reaped_nth, reaped_error;				  /* the nth completion fails */
 
 	uint64_t offsets[HELD], lengths[HELD];
 	int pushes;
 
-	struct {
+	struct piece {
 		int fd;
 		uint64_t offset, length, data;
 	} held[HELD]; /* pushed while the gate before the kernel was closed */
@@ -93,7 +91,8 @@ int __wrap_fm__ring_register_eventfd(struct fm__ring *ring, int eventfd)
 					    : __real_fm__ring_register_eventfd(ring, eventfd);
 }
 
-int __wrap_fm__ring_push_flush(struct fm__ring *ring, int fd, uint64_t offset, uint64_t length, uint64_t data)
+int __wrap_fm__ring_push_flush(
+	struct fm__ring *ring, int fd, uint64_t offset, uint64_t length, uint64_t data)
 {
 	if (ring_plan.full > 0) {
 		ring_plan.full--;
@@ -106,11 +105,7 @@ int __wrap_fm__ring_push_flush(struct fm__ring *ring, int fd, uint64_t offset, u
 	ring_plan.pushes++;
 	if (!ring_plan.hold)
 		return __real_fm__ring_push_flush(ring, fd, offset, length, data);
-	ring_plan.held[ring_plan.held_count].fd = fd;
-	ring_plan.held[ring_plan.held_count].offset = offset;
-	ring_plan.held[ring_plan.held_count].length = length;
-	ring_plan.held[ring_plan.held_count].data = data;
-	ring_plan.held_count++;
+	ring_plan.held[ring_plan.held_count++] = (struct piece){fd, offset, length, data};
 	return 0;
 }
 
@@ -119,8 +114,8 @@ static void let_through(struct fm__ring *ring)
 	if (ring_plan.hold)
 		return;
 	for (int i = 0; i < ring_plan.held_count; i++)
-		(void)__real_fm__ring_push_flush(ring, ring_plan.held[i].fd, ring_plan.held[i].offset,
-						 ring_plan.held[i].length, ring_plan.held[i].data);
+		(void)__real_fm__ring_push_flush(ring, ring_plan.held[i].fd,
+			ring_plan.held[i].offset, ring_plan.held[i].length, ring_plan.held[i].data);
 	ring_plan.held_count = 0;
 }
 
@@ -207,7 +202,8 @@ static struct filemap_queue *open_queue(const struct shape *shape)
 	if (shape->backend == FILEMAP_QUEUE_URING)
 		need_ring();
 	assert_ok(filemap_queue_open(
-		FILEMAP_QUEUE_OPTIONS(.backend = shape->backend, .flags = shape->flags), &queue, NULL));
+		FILEMAP_QUEUE_OPTIONS(.backend = shape->backend, .flags = shape->flags), &queue,
+		NULL));
 	return queue;
 }
 
@@ -216,7 +212,7 @@ static struct filemap *open_map(const struct t_dir *dir, const char *name)
 	struct filemap *map;
 
 	assert_ok(filemap_open(t_path(dir, name), FILEMAP_WRITE,
-			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, NULL));
+		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, NULL));
 	memset(filemap_data_mut(map), 'x', SIZE);
 	return map;
 }
@@ -227,6 +223,12 @@ static uint64_t flush(struct filemap_queue *queue, struct filemap *map)
 
 	assert_ok(filemap_queue_flush(queue, map, 0, FILEMAP_TO_END, NULL, NULL, &ticket));
 	return ticket;
+}
+
+static void finish(struct filemap_queue *queue, struct filemap *map)
+{
+	filemap_queue_close(queue);
+	filemap_close(map);
 }
 
 static int result_of(struct filemap_queue *queue, uint64_t ticket)
@@ -265,52 +267,48 @@ static void open_gate(void)
 static void auto_without_io_uring_falls_to_threads(void **state)
 {
 	struct t_dir *dir = *state;
-	struct filemap_queue *queue;
 	struct filemap *map = open_map(dir, "a");
+	struct filemap_queue *queue;
 
 	start();
 	ring_plan.open_error = -EPERM;
-	assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.flags = FILEMAP_QUEUE_ONE_THREAD), &queue, NULL));
+	assert_ok(filemap_queue_open(&one_thread, &queue, NULL));
 	assert_string_equal(filemap_queue_backend(queue), "threads");
 	assert_int_equal(result_of(queue, flush(queue, map)), 0);
 	assert_int_equal(fault_count("flush_range"), 1);
+	finish(queue, map);
+}
+
+static void auto_takes(const char *backend, const struct filemap_queue_options *options)
+{
+	struct filemap_queue *queue;
+
+	assert_ok(filemap_queue_open(options, &queue, NULL));
+	assert_string_equal(filemap_queue_backend(queue), backend);
 	filemap_queue_close(queue);
-	filemap_close(map);
 }
 
 static void auto_for_one_thread_takes_io_uring(void **state)
 {
-	struct filemap_queue *queue;
-
 	(void)state;
 	start();
 	need_ring();
-	assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.flags = FILEMAP_QUEUE_ONE_THREAD), &queue, NULL));
-	assert_string_equal(filemap_queue_backend(queue), "io_uring");
-	filemap_queue_close(queue);
+	auto_takes("io_uring", &one_thread);
 }
 
 static void auto_for_many_threads_takes_threads(void **state)
 {
-	struct filemap_queue *queue;
-
 	(void)state;
 	start();
-	assert_ok(filemap_queue_open(NULL, &queue, NULL));
-	assert_string_equal(filemap_queue_backend(queue), "threads");
-	filemap_queue_close(queue);
+	auto_takes("threads", NULL);
 }
 
 static void auto_without_eventfd_registration_falls_to_threads(void **state)
 {
-	struct filemap_queue *queue;
-
 	(void)state;
 	start();
 	ring_plan.register_error = -EPERM;
-	assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.flags = FILEMAP_QUEUE_ONE_THREAD), &queue, NULL));
-	assert_string_equal(filemap_queue_backend(queue), "threads");
-	filemap_queue_close(queue);
+	auto_takes("threads", &one_thread);
 }
 
 static void io_uring_asked_for_and_denied_is_its_errno_with_a_hint(void **state)
@@ -324,10 +322,11 @@ static void io_uring_asked_for_and_denied_is_its_errno_with_a_hint(void **state)
 
 		start();
 		ring_plan.open_error = -EPERM;
-		assert_int_equal(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_URING,
-									  .flags = flags[i]),
-						    &queue, &error),
-				 -EPERM);
+		assert_int_equal(
+			filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_URING,
+						   .flags = flags[i]),
+				&queue, &error),
+			-EPERM);
 		assert_null(queue);
 		assert_string_equal(error.step, "open ring");
 		assert_string_equal(error.subject, "queue");
@@ -340,14 +339,16 @@ static int open_and_close(const struct shape *shape, struct filemap_error *error
 {
 	struct filemap_queue *queue;
 	int r = filemap_queue_open(
-		FILEMAP_QUEUE_OPTIONS(.backend = shape->backend, .flags = shape->flags), &queue, error);
+		FILEMAP_QUEUE_OPTIONS(.backend = shape->backend, .flags = shape->flags), &queue,
+		error);
 
 	if (r == 0)
 		filemap_queue_close(queue);
 	return r;
 }
 
-static int fail_one_opening(const struct t_dir *dir, const struct shape *shape, const char *call, int nth)
+static int fail_one_opening(
+	const struct t_dir *dir, const struct shape *shape, const char *call, int nth)
 {
 	struct filemap_error error = {0};
 	int r;
@@ -404,7 +405,8 @@ static void a_failed_flush_taints_the_mapping(struct t_dir *dir, const struct sh
 	assert_int_equal(result_of(queue, flush(queue, map)), -EIO);
 	assert_true(filemap_state(map) & FILEMAP_STATE_TAINTED);
 	assert_int_equal(filemap_poison_cause(map), -EIO);
-	assert_int_equal(filemap_queue_flush(queue, map, 0, 1, NULL, NULL, NULL), FILEMAP_EPOISONED);
+	assert_int_equal(
+		filemap_queue_flush(queue, map, 0, 1, NULL, NULL, NULL), FILEMAP_EPOISONED);
 	assert_int_equal(filemap_flush(map), FILEMAP_EPOISONED);
 	assert_int_equal(result_of(queue, flush(queue, other)), 0);
 	filemap_queue_close(queue);
@@ -412,7 +414,8 @@ static void a_failed_flush_taints_the_mapping(struct t_dir *dir, const struct sh
 	filemap_close(other);
 }
 
-static void a_flush_behind_a_failed_one_does_not_succeed(struct t_dir *dir, const struct shape *shape)
+static void a_flush_behind_a_failed_one_does_not_succeed(
+	struct t_dir *dir, const struct shape *shape)
 {
 	struct filemap_queue *queue = open_queue(shape);
 	struct filemap *map = open_map(dir, "a");
@@ -429,8 +432,7 @@ static void a_flush_behind_a_failed_one_does_not_succeed(struct t_dir *dir, cons
 	assert_true(first == -EIO || second == -EIO);
 	assert_true(first < 0 || second < 0);
 	assert_true(filemap_state(map) & FILEMAP_STATE_TAINTED);
-	filemap_queue_close(queue);
-	filemap_close(map);
+	finish(queue, map);
 }
 
 /* ---- in flight ---- */
@@ -450,8 +452,7 @@ static void a_wait_that_times_out_leaves_the_ticket(struct t_dir *dir, const str
 	assert_int_equal(done.ticket, 77);
 	open_gate();
 	assert_int_equal(result_of(queue, ticket), 0);
-	filemap_queue_close(queue);
-	filemap_close(map);
+	finish(queue, map);
 }
 
 static void nothing(int signal)
@@ -495,8 +496,7 @@ static void a_signal_ends_a_wait_with_eintr(struct t_dir *dir, const struct shap
 	assert_ok(pthread_join(thread, NULL));
 	assert_int_equal(result_of(queue, ticket), 0);
 	assert_ok(sigaction(SIGUSR1, &before, NULL));
-	filemap_queue_close(queue);
-	filemap_close(map);
+	finish(queue, map);
 }
 
 static void *open_gate_elsewhere(void *context)
@@ -552,13 +552,6 @@ static void a_map_closed_in_flight_keeps_its_file(struct t_dir *dir, const struc
 	filemap_queue_close(queue);
 }
 
-static int readable(int fd, int timeout_ms)
-{
-	struct pollfd one = {.fd = fd, .events = POLLIN};
-
-	return poll(&one, 1, timeout_ms);
-}
-
 static void the_eventfd_is_silent_while_in_flight(struct t_dir *dir, const struct shape *shape)
 {
 	struct filemap_queue *queue = open_queue(shape);
@@ -569,15 +562,14 @@ static void the_eventfd_is_silent_while_in_flight(struct t_dir *dir, const struc
 	close_gate(shape);
 	(void)flush(queue, map);
 	assert_ok(filemap_queue_submit(queue));
-	assert_int_equal(readable(fd, 0), 0);
+	assert_int_equal(fm__sys_poll_in(fd, 0), 0);
 	open_gate();
 	assert_ok(filemap_queue_submit(queue));
 	if (shape == &uring_one) /* what was held goes to the kernel with the next look */
 		assert_int_equal(filemap_queue_wait(queue, 99, 0, NULL), -ENOENT);
-	assert_int_equal(readable(fd, -1), 1);
+	assert_int_equal(fm__sys_poll_in(fd, -1), 1);
 	assert_int_equal(result_of(queue, 1), 0);
-	filemap_queue_close(queue);
-	filemap_close(map);
+	finish(queue, map);
 }
 
 static void count(struct filemap_queue *queue, uint64_t ticket, int result, void *context)
@@ -611,54 +603,51 @@ static void until_sleepers(struct filemap_queue *queue, uint32_t count_wanted)
 	}
 }
 
-static void all_waits_for_a_ticket_with_a_callback_return_1(struct t_dir *dir, const struct shape *shape)
+/* Three threads wait for ticket 1 before it can finish; how many return what. */
+static void three_waits(struct filemap_queue *queue, int *ret_ones, int *ret_gone)
 {
-	struct filemap_queue *queue = open_queue(shape);
-	struct filemap *map = open_map(dir, "a");
 	struct waiting waits[3] = {{.queue = queue}, {.queue = queue}, {.queue = queue}};
 	pthread_t waiters[3];
-	int calls = 0;
 
-	close_gate(shape);
-	assert_ok(filemap_queue_flush(queue, map, 0, 1, count, &calls, NULL));
 	for (int i = 0; i < 3; i++)
 		assert_ok(pthread_create(&waiters[i], NULL, wait_for_1, &waits[i]));
 	until_sleepers(queue, 3);
 	open_gate();
 	for (int i = 0; i < 3; i++) {
 		assert_ok(pthread_join(waiters[i], NULL));
-		assert_int_equal(waits[i].r, 1);
-		assert_int_equal(waits[i].done.ticket, 1);
+		*ret_ones += waits[i].r == 1 && waits[i].done.ticket == 1;
+		*ret_gone += waits[i].r == -ENOENT;
 	}
-	assert_int_equal(calls, 1);
-	filemap_queue_close(queue);
-	filemap_close(map);
 }
 
-static void one_wait_for_a_plain_ticket_returns_1_the_others_enoent(struct t_dir *dir,
-								    const struct shape *shape)
+static void all_waits_for_a_ticket_with_a_callback_return_1(
+	struct t_dir *dir, const struct shape *shape)
 {
 	struct filemap_queue *queue = open_queue(shape);
 	struct filemap *map = open_map(dir, "a");
-	struct waiting waits[3] = {{.queue = queue}, {.queue = queue}, {.queue = queue}};
-	pthread_t waiters[3];
+	int calls = 0, ones = 0, gone = 0;
+
+	close_gate(shape);
+	assert_ok(filemap_queue_flush(queue, map, 0, 1, count, &calls, NULL));
+	three_waits(queue, &ones, &gone);
+	assert_int_equal(ones, 3);
+	assert_int_equal(calls, 1);
+	finish(queue, map);
+}
+
+static void one_wait_for_a_plain_ticket_returns_1_the_others_enoent(
+	struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape);
+	struct filemap *map = open_map(dir, "a");
 	int ones = 0, gone = 0;
 
 	close_gate(shape);
 	(void)flush(queue, map);
-	for (int i = 0; i < 3; i++)
-		assert_ok(pthread_create(&waiters[i], NULL, wait_for_1, &waits[i]));
-	until_sleepers(queue, 3);
-	open_gate();
-	for (int i = 0; i < 3; i++) {
-		assert_ok(pthread_join(waiters[i], NULL));
-		ones += waits[i].r == 1;
-		gone += waits[i].r == -ENOENT;
-	}
+	three_waits(queue, &ones, &gone);
 	assert_int_equal(ones, 1);
 	assert_int_equal(gone, 2);
-	filemap_queue_close(queue);
-	filemap_close(map);
+	finish(queue, map);
 }
 
 /* ---- rings that refuse ---- */
@@ -676,8 +665,7 @@ static void a_full_ring_delays_only(struct t_dir *dir, const struct shape *shape
 	assert_int_equal(ring_plan.pushes, 64);
 	assert_int_equal(ring_plan.full, 0);
 	assert_int_equal(fault_count("flush_range"), 0);
-	filemap_queue_close(queue);
-	filemap_close(map);
+	finish(queue, map);
 }
 
 static void a_busy_submission_is_repeated(struct t_dir *dir, const struct shape *shape)
@@ -689,8 +677,7 @@ static void a_busy_submission_is_repeated(struct t_dir *dir, const struct shape 
 	(void)flush(queue, map);
 	assert_int_equal(result_of(queue, 1), 0);
 	assert_int_equal(fault_count("flush_range"), 0);
-	filemap_queue_close(queue);
-	filemap_close(map);
+	finish(queue, map);
 }
 
 static void a_refused_submission_is_flushed_by_hand(struct t_dir *dir, const struct shape *shape)
@@ -708,11 +695,11 @@ static void a_refused_submission_is_flushed_by_hand(struct t_dir *dir, const str
 	assert_int_equal(result_of(queue, flush(queue, map)), 0);
 	assert_int_equal(fault_count("flush_range"), 4);
 	assert_int_equal(filemap_state(map), FILEMAP_STATE_LIVE);
-	filemap_queue_close(queue);
-	filemap_close(map);
+	finish(queue, map);
 }
 
-static void a_refused_wait_leaves_sent_flushes_in_doubt(struct t_dir *dir, const struct shape *shape)
+static void a_refused_wait_leaves_sent_flushes_in_doubt(
+	struct t_dir *dir, const struct shape *shape)
 {
 	struct filemap_queue *queue = open_queue(shape);
 	struct filemap *map = open_map(dir, "a");
@@ -720,8 +707,7 @@ static void a_refused_wait_leaves_sent_flushes_in_doubt(struct t_dir *dir, const
 	plan(&ring_plan.wait_error, -EPERM);
 	assert_int_equal(result_of(queue, flush(queue, map)), -EPERM);
 	assert_true(filemap_state(map) & FILEMAP_STATE_TAINTED);
-	filemap_queue_close(queue);
-	filemap_close(map);
+	finish(queue, map);
 }
 
 /* ---- pieces ---- */
@@ -730,7 +716,8 @@ static struct filemap *open_large(const struct t_dir *dir, uint64_t size)
 {
 	struct filemap *map;
 	int r = filemap_open(t_path(dir, "large"), FILEMAP_WRITE,
-			     FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_SPARSE, .size = size), &map, NULL);
+		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_SPARSE, .size = size), &map,
+		NULL);
 
 	if (r == -EFBIG || r == -ENOMEM || r == FILEMAP_ERANGE)
 		t_skip("no room for a sparse file and mapping of 5 GiB");
@@ -759,22 +746,21 @@ static void a_flush_of_5_gib_goes_in_pieces(struct t_dir *dir, const struct shap
 		assert_int_equal(result_of(queue, flush(queue, map)), -EIO);
 		assert_int_equal(gate_passed, 1 + nth);
 	}
-	filemap_queue_close(queue);
-	filemap_close(map);
+	finish(queue, map);
 }
 
 /* ---- the table of shapes ---- */
 
-#define ON(test, shape)                                                                            \
-	static void test##_on_##shape(void **state)                                                \
-	{                                                                                          \
-		test(*state, &shape);                                                              \
+#define ON(test, shape)                             \
+	static void test##_on_##shape(void **state) \
+	{                                           \
+		test(*state, &shape);               \
 	}
 #define ON_ALL(test) ON(test, threads) ON(test, uring_one) ON(test, uring_shared)
 #define ON_SHARED(test) ON(test, threads) ON(test, uring_shared)
 #define ON_URING(test) ON(test, uring_one) ON(test, uring_shared)
 
-#define ENTRIES_ALL(test)                                                                          \
+#define ENTRIES_ALL(test) \
 	T_TEST(test##_on_threads), T_TEST(test##_on_uring_one), T_TEST(test##_on_uring_shared)
 #define ENTRIES_SHARED(test) T_TEST(test##_on_threads), T_TEST(test##_on_uring_shared)
 #define ENTRIES_URING(test) T_TEST(test##_on_uring_one), T_TEST(test##_on_uring_shared)
@@ -796,18 +782,21 @@ ON_URING(a_flush_of_5_gib_goes_in_pieces)
 ON(a_busy_submission_is_repeated, uring_one)
 
 T_MAIN(T_TEST(auto_without_io_uring_falls_to_threads), T_TEST(auto_for_one_thread_takes_io_uring),
-       T_TEST(auto_for_many_threads_takes_threads),
-       T_TEST(auto_without_eventfd_registration_falls_to_threads),
-       T_TEST(io_uring_asked_for_and_denied_is_its_errno_with_a_hint),
-       ENTRIES_ALL(open_with_each_call_failing_leaks_nothing),
-       ENTRIES_ALL(a_failed_flush_taints_the_mapping),
-       ENTRIES_ALL(a_flush_behind_a_failed_one_does_not_succeed),
-       ENTRIES_ALL(a_wait_that_times_out_leaves_the_ticket), ENTRIES_ALL(a_signal_ends_a_wait_with_eintr),
-       ENTRIES_SHARED(close_waits_for_what_is_in_flight),
-       ENTRIES_ALL(a_map_closed_in_flight_keeps_its_file),
-       ENTRIES_ALL(the_eventfd_is_silent_while_in_flight),
-       ENTRIES_SHARED(all_waits_for_a_ticket_with_a_callback_return_1),
-       ENTRIES_SHARED(one_wait_for_a_plain_ticket_returns_1_the_others_enoent),
-       ENTRIES_URING(a_full_ring_delays_only), ENTRIES_URING(a_refused_submission_is_flushed_by_hand),
-       ENTRIES_URING(a_refused_wait_leaves_sent_flushes_in_doubt),
-       ENTRIES_URING(a_flush_of_5_gib_goes_in_pieces), T_TEST(a_busy_submission_is_repeated_on_uring_one))
+	T_TEST(auto_for_many_threads_takes_threads),
+	T_TEST(auto_without_eventfd_registration_falls_to_threads),
+	T_TEST(io_uring_asked_for_and_denied_is_its_errno_with_a_hint),
+	ENTRIES_ALL(open_with_each_call_failing_leaks_nothing),
+	ENTRIES_ALL(a_failed_flush_taints_the_mapping),
+	ENTRIES_ALL(a_flush_behind_a_failed_one_does_not_succeed),
+	ENTRIES_ALL(a_wait_that_times_out_leaves_the_ticket),
+	ENTRIES_ALL(a_signal_ends_a_wait_with_eintr),
+	ENTRIES_SHARED(close_waits_for_what_is_in_flight),
+	ENTRIES_ALL(a_map_closed_in_flight_keeps_its_file),
+	ENTRIES_ALL(the_eventfd_is_silent_while_in_flight),
+	ENTRIES_SHARED(all_waits_for_a_ticket_with_a_callback_return_1),
+	ENTRIES_SHARED(one_wait_for_a_plain_ticket_returns_1_the_others_enoent),
+	ENTRIES_URING(a_full_ring_delays_only),
+	ENTRIES_URING(a_refused_submission_is_flushed_by_hand),
+	ENTRIES_URING(a_refused_wait_leaves_sent_flushes_in_doubt),
+	ENTRIES_URING(a_flush_of_5_gib_goes_in_pieces),
+	T_TEST(a_busy_submission_is_repeated_on_uring_one))

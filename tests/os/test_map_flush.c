@@ -193,6 +193,23 @@ static int close_in_child(void *context)
 	return fcntl(fd, F_GETFD) == -1 ? 0 : 3;
 }
 
+static int only_close(void *map)
+{
+	const int fd = filemap_fd(map);
+	filemap_close(map);
+	return fcntl(fd, F_GETFD) == -1 ? 0 : 1;
+}
+
+static void forked_child_closes_the_descriptor_of_a_flush_in_its_parent(void **state)
+{
+	struct filemap *map = create(state, 100, 0);
+	struct fm__flush flush;
+	assert_ok(fm__map_flush_begin(map, 0, 1, &flush));
+	assert_int_equal(t_in_child(only_close, map), 0);
+	assert_int_equal(fm__map_flush_end(&flush, 0), 0);
+	filemap_close(map);
+}
+
 static void forked_child_counts_only_its_own_flushes(void **state)
 {
 	struct filemap *map = create(state, 100, 0);
@@ -211,4 +228,5 @@ T_MAIN(T_TEST(flush_of_any_range_within_is_durable), T_TEST(flush_of_a_range_out
        T_TEST(success_after_somebody_elses_failure_is_not_told),
        T_TEST(tainted_mapping_still_loads_stores_and_resizes),
        T_TEST(interrupted_or_cancelled_flush_does_not_taint), T_TEST(taint_is_safe_from_many_threads),
+       T_TEST(forked_child_closes_the_descriptor_of_a_flush_in_its_parent),
        T_TEST(forked_child_counts_only_its_own_flushes))
