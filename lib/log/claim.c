@@ -46,7 +46,7 @@ static uint64_t load_tail(const struct filemap_log *log, uint64_t *ret_word)
 uint64_t fm__log_tail(const struct filemap_log *log)
 {
 	uint64_t word;
-	return fm__log_canonical(&log->g, load_tail(log, &word));
+	return load_tail(log, &word);
 }
 
 /* A quarter of a segment before it is needed is early enough to hide most of the work, and a small log
@@ -62,12 +62,10 @@ uint64_t fm__log_wanted(const struct filemap_log *log)
 	return fm__log_segment_of(&log->g, tail) + (late_in_segment(log, tail) ? 1 : 0);
 }
 
-static void crossed(struct filemap_log *log, uint64_t lsn)
+static void entered(struct filemap_log *log, uint64_t n)
 {
-	const struct fm__log_slot *slot = fm__log_slot(log, fm__log_segment_of(&log->g, lsn));
-
-	__atomic_store_n(&log->rotate_ms, slot->time_base + (UINT32_MAX - 1), __ATOMIC_RELAXED);
-	fm__log_preparer_kick(log);
+	__atomic_store_n(&log->rotate_ms, fm__log_slot(log, n)->time_base + (UINT32_MAX - 1),
+			 __ATOMIC_RELAXED);
 }
 
 /* Where a frame would go if the tail is at lsn. */
@@ -83,12 +81,12 @@ static void place(const struct filemap_log *log, uint64_t lsn, uint64_t size, ui
 		*ret = (struct fm__log_claimed){.lsn = lsn, .need = n};
 	else
 		*ret = (struct fm__log_claimed){.lsn = fm__log_start(&log->g, n + 1),
-						.pad = lsn < end ? lsn : 0, .need = n + 1};
+						.pad = lsn, .need = n + 1};
 }
 
 int fm__log_claim(struct filemap_log *log, uint64_t size, uint64_t now_ms, struct fm__log_claimed *ret)
 {
-	uint64_t word, lsn;
+	uint64_t word, lsn, next;
 
 	for (;;) {
 		lsn = load_tail(log, &word);
@@ -97,12 +95,14 @@ int fm__log_claim(struct filemap_log *log, uint64_t size, uint64_t now_ms, struc
 		place(log, lsn, size, now_ms, ret);
 		if (ret->need > fm__log_load(&log->ready))
 			return -EAGAIN;
-		if (__atomic_compare_exchange_n(&log->claim, &word, pack(log, ret->lsn + size), false,
+		/* `durable` may come to be start(n+1): the word must not stay behind it, in n. */
+		next = fm__log_canonical(&log->g, ret->lsn + size);
+		if (__atomic_compare_exchange_n(&log->claim, &word, pack(log, next), false,
 						__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 			break;
 	}
-	if (fm__log_segment_of(&log->g, lsn) != ret->need)
-		crossed(log, ret->lsn);
+	if (ret->lsn == fm__log_start(&log->g, ret->need))
+		entered(log, ret->need);
 	if (late_in_segment(log, ret->lsn + size) && !late_in_segment(log, ret->lsn))
 		fm__log_preparer_kick(log);
 	return 0;

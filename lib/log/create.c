@@ -91,7 +91,11 @@ static int check_name(void *context, const char *name)
 static int check_contents(struct creation *c, struct filemap_error *reterr)
 {
 	int r = fm__sys_list_dir(c->dir.fd, check_name, &c->dir);
+	struct stat st;
 
+	/* The listing has no order: a log's segments may come before its meta. */
+	if (r == -ENOTEMPTY && fm__sys_fstatat(c->dir.fd, "meta", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		r = -EEXIST;
 	if (r >= 0)
 		return 0;
 	r = fail(c, r, "check contents", "log directory", reterr);

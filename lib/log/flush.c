@@ -13,12 +13,12 @@
 
 size_t fm__log_part(const struct filemap_log *log, uint64_t n, uint64_t from, uint64_t to, size_t *ret_offset)
 {
-	uint64_t base = n * log->g.segment_size;
-	uint64_t low = FM_MAX(from, base), high = FM_MIN(to, fm__log_end(&log->g, n));
+	/* A canonical `to` names the start of the next segment, which need not be there yet. */
+	uint64_t low = FM_MAX(from, fm__log_start(&log->g, n)), high = FM_MIN(to, fm__log_end(&log->g, n));
 
 	if (low >= high)
 		return 0;
-	*ret_offset = (size_t)(low - base);
+	*ret_offset = (size_t)(low - n * log->g.segment_size);
 	return (size_t)(high - low);
 }
 

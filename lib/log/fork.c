@@ -51,6 +51,16 @@ int fm__log_fork_enter(struct filemap_log *log)
 	return 0;
 }
 
+void fm__log_fork_hold(void)
+{
+	pthread_mutex_lock(&registry_lock);
+}
+
+void fm__log_fork_release(void)
+{
+	pthread_mutex_unlock(&registry_lock);
+}
+
 void fm__log_fork_leave(struct filemap_log *log)
 {
 	pthread_mutex_lock(&registry_lock);

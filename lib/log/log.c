@@ -166,6 +166,7 @@ static int start_positions(struct filemap_log *log, uint64_t tail, struct filema
 	}
 	log->ready = log->meta.last;
 	log->durable = log->published = tail;
+	log->marked = log->meta.durable;
 	log->rotate_ms = UINT64_MAX;
 	if (fm__log_segment_of(&log->g, tail) <= log->ready)
 		log->rotate_ms = fm__log_slot(log, fm__log_segment_of(&log->g, tail))->time_base +
@@ -250,7 +251,9 @@ int filemap_log_open(const char *dir, const struct filemap_log_options *options,
 		free_log(log, 0);
 		return fm__fail(reterr, r, "watch for fork", "process");
 	}
+	fm__log_fork_hold();
 	r = open_dir(log, dir, &o, reterr);
+	fm__log_fork_release();
 	if (r == 0)
 		r = recover(log, &report, &tail, reterr);
 	if (r == 0)

@@ -4,6 +4,7 @@
  * those that are durable (O5). Invariant: `ready` says n only after segment n is on the device by name, is
  * named by meta.last and is mapped; a failure leaves nothing that hinders the next attempt a second later.
  */
+#include <errno.h>
 #include <signal.h>
 
 #include "log/writer.h"
@@ -84,8 +85,8 @@ static bool prepare_due(const struct filemap_log *log)
 {
 	uint64_t ready = fm__log_load(&log->ready);
 
-	return fm__log_usable(log) == 0 && !log->stop && fm__log_wanted(log) > ready &&
-	       ready + 1 - log->oldest < log->slot_count;
+	return fm__log_usable(log) == 0 && !log->stop &&
+	       (fm__log_wanted(log) > ready || log->demanded > ready) && ready + 1 - log->oldest < log->slot_count;
 }
 
 static int prepare_next(struct filemap_log *log)
@@ -118,9 +119,31 @@ static int seal_next(struct filemap_log *log)
 	return r;
 }
 
+/*
+ * Nothing is due. What was made durable last is promised by no frame until another follows: once the log
+ * has been idle for a while, the watermark in meta says it instead (order rule O6).
+ */
+static int rest(struct filemap_log *log)
+{
+	const uint64_t before = fm__log_load(&log->durable);
+	const bool unmarked = before > fm__log_load(&log->marked);
+	const struct fm__log_deadline until = unmarked ? fm__log_deadline(FM_LOG_IDLE_MS)
+						       : (struct fm__log_deadline){UINT64_MAX};
+	int r;
+
+	log->preparer_rests = !unmarked;
+	r = fm__log_sleep(log, &log->prepare_wake, &until);
+	log->preparer_rests = 0;
+	if (r != -ETIMEDOUT || fm__log_load(&log->durable) != before || fm__log_usable(log) < 0)
+		return 0;
+	pthread_mutex_unlock(&log->lock);
+	r = fm__log_meta_mark(log);
+	pthread_mutex_lock(&log->lock);
+	return r;
+}
+
 static void *preparer_main(void *context)
 {
-	const struct fm__log_deadline never = {UINT64_MAX};
 	struct fm__log_deadline pause = {0};
 	struct filemap_log *log = context;
 
@@ -132,12 +155,16 @@ static void *preparer_main(void *context)
 
 		if (log->stop && (!seal || paused))
 			break;
-		if (!paused && seal)
+		if (!paused && seal) {
 			r = seal_next(log);
-		else if (!paused && prepare_due(log))
+			if (r < 0 && prepare_due(log))
+				(void)prepare_next(log); /* appends go on while a seal has to wait */
+		} else if (!paused && prepare_due(log))
 			r = prepare_next(log);
+		else if (paused)
+			(void)fm__log_sleep(log, &log->prepare_wake, &pause);
 		else
-			(void)fm__log_sleep(log, &log->prepare_wake, paused ? &pause : &never);
+			r = rest(log);
 		if (!paused)
 			pause = r < 0 ? fm__log_deadline(FM_LOG_RETRY_MS) : (struct fm__log_deadline){0};
 	}
@@ -168,6 +195,7 @@ void fm__log_threads_stop(struct filemap_log *log, uint32_t how)
 {
 	pthread_mutex_lock(&log->lock);
 	log->stop = how;
+	pthread_cond_broadcast(&log->changed);
 	pthread_cond_broadcast(&log->prepare_wake);
 	pthread_cond_broadcast(&log->flusher_wake);
 	pthread_mutex_unlock(&log->lock);

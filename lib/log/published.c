@@ -90,10 +90,11 @@ uint64_t fm__log_publish_now(struct filemap_log *log, struct fm__log_count *ret)
 	walk(log);
 	published = fm__log_load(&log->published);
 	*ret = log->committed;
+	/* Under the lock: told later, it could put back what another pass has published since. */
+	fm__log_ctl_publish(log->ctl, published);
 	pthread_mutex_unlock(&log->publish_lock);
 	wake_sleepers(log);
 	if (__atomic_fetch_add(&log->publish_asked, 0, __ATOMIC_SEQ_CST))
 		fm__log_publish(log);
-	fm__log_ctl_publish(log->ctl, fm__log_load(&log->published));
 	return published;
 }

@@ -238,6 +238,26 @@ int filemap_log_reader_next(struct filemap_log_reader *reader, struct filemap_lo
 
 /* ---- moving ---- */
 
+/*
+ * 1 if the frames of its segment, one behind the other, lead to lsn; 0 if not: what lies inside a PAD may
+ * still look like a frame, but is none. Ends in *ret. Behind a damaged frame there is no way to tell: what
+ * looks like a frame there is taken for one.
+ */
+static int walk_to(struct filemap_log_reader *reader, uint64_t lsn, struct sight *ret)
+{
+	uint64_t at = fm__log_start(&reader->geometry, fm__log_segment_of(&reader->geometry, lsn));
+	int r;
+
+	for (at = FM_MAX(at, reader->first); at <= lsn; at = ret->frame.lsn + ret->frame.size) {
+		r = look(reader, at, ret);
+		if (r < 0 || at == lsn)
+			return r;
+		if (r == 0)
+			return look(reader, lsn, ret);
+	}
+	return 0;
+}
+
 /* The frame named by the position is not there: lost, discarded, or never written. */
 static int check_target(struct filemap_log_reader *reader, struct filemap_log_position position)
 {
@@ -250,7 +270,7 @@ static int check_target(struct filemap_log_reader *reader, struct filemap_log_po
 		return reader->corrupt ? FILEMAP_ECORRUPT : FILEMAP_EGONE;
 	if (position.lsn == reader->end)
 		return 0;
-	r = look(reader, position.lsn, &sight);
+	r = walk_to(reader, position.lsn, &sight);
 	if (r < 0)
 		return r;
 	if (r == 0 || (position.epoch != 0 && sight.frame.epoch != position.epoch))

@@ -59,8 +59,11 @@ static int refresh_live(struct filemap_log_reader *reader, struct filemap_log_re
 		reader->ctl = NULL;
 		return r == -ENOENT ? 1 : fm__fail(reterr, r, "open control page", "ctl");
 	}
-	if (!fm__log_ctl_trusted(reader->ctl, &reader->geometry))
+	if (!fm__log_ctl_trusted(reader->ctl, &reader->geometry)) {
+		fm__log_ctl_close(reader->ctl); /* refresh_quickly() believes what stays open */
+		reader->ctl = NULL;
 		return 1;
+	}
 	fm__log_ctl_load(reader->ctl, &view);
 	if (view.state == FM_LOG_CTL_RECOVERING)
 		return 1;

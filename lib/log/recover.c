@@ -45,7 +45,8 @@ static int write_again(struct redirty *redirty, int fd, uint64_t from, uint64_t 
 			return r;
 		r = fm__sys_pwrite(fd, redirty->buffer, length, from);
 		if (r < 0)
-			return fm__fail(redirty->reterr, r, "write again what was found", "segment");
+			return fm__fail(
+				redirty->reterr, r, "write again what was found", "segment");
 	}
 	r = fm__sys_fdatasync(fd);
 	if (r < 0)
@@ -59,7 +60,8 @@ static int redirty_segment(struct redirty *redirty, uint64_t n, uint64_t from, u
 	struct fm__log_header header;
 	int fd, r;
 
-	r = fm__log_scan_open(redirty->dir, redirty->geometry, n, FM_LOG_RW, &fd, &header, redirty->reterr);
+	r = fm__log_scan_open(
+		redirty->dir, redirty->geometry, n, FM_LOG_RW, &fd, &header, redirty->reterr);
 	if (r < 0)
 		return r;
 	r = write_again(redirty, fd, from, to);
@@ -93,7 +95,7 @@ static int redirty_parts(struct redirty *redirty, const struct fm__log_found *fo
 
 /* R8a */
 static int make_durable(const struct fm__log_dir *dir, const struct fm__log_found *found,
-			struct filemap_error *reterr)
+	struct filemap_error *reterr)
 {
 	struct redirty redirty = {.dir = dir, .geometry = &found->meta.geometry, .reterr = reterr};
 	int r;
@@ -106,8 +108,41 @@ static int make_durable(const struct fm__log_dir *dir, const struct fm__log_foun
 	return r;
 }
 
+static int sync_parent(const struct fm__log_dir *dir)
+{
+	int fd = fm__sys_openat(dir->fd, "..", O_RDONLY | O_DIRECTORY, 0);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = fm__sys_fsync(fd);
+	fm__sys_close(fd);
+	return r;
+}
+
+/*
+ * A creation that was killed after it had named meta may not have come to sync that name. The first opening does
+ * it instead: an epoch above the first one is written only behind this.
+ */
+static int make_names_durable(const struct fm__log_dir *dir, const struct fm__log_found *found,
+			      struct filemap_error *reterr)
+{
+	int r;
+
+	if (found->meta.epoch > 1)
+		return 0;
+	r = fm__sys_fsync(dir->fd);
+	if (r < 0)
+		return fm__fail(reterr, r, "sync directory", "log directory");
+	r = sync_parent(dir);
+	if (r < 0)
+		return fm__fail(reterr, r, "sync parent directory", "parent directory");
+	return 0;
+}
+
 /* R8b. The seals below sealed_below are on the device by now, so that meta may say so. */
-static int begin_epoch(const struct fm__log_dir *dir, struct fm__log_found *found, struct filemap_error *reterr)
+static int begin_epoch(
+	const struct fm__log_dir *dir, struct fm__log_found *found, struct filemap_error *reterr)
 {
 	struct fm__log_meta meta = found->meta;
 	int r;
@@ -128,7 +163,7 @@ static int begin_epoch(const struct fm__log_dir *dir, struct fm__log_found *foun
 }
 
 int fm__log_recover(const struct fm__log_dir *dir, const struct fm__log_ctl_view *ctl,
-		    struct fm__log_found *found, uint64_t *ret_end, struct filemap_error *reterr)
+	struct fm__log_found *found, uint64_t *ret_end, struct filemap_error *reterr)
 {
 	int r;
 
@@ -143,6 +178,9 @@ int fm__log_recover(const struct fm__log_dir *dir, const struct fm__log_ctl_view
 		if (r < 0)
 			return r;
 	}
+	r = make_names_durable(dir, found, reterr);
+	if (r < 0)
+		return r;
 	r = begin_epoch(dir, found, reterr);
 	if (r < 0)
 		return r;

@@ -44,7 +44,7 @@ void fm__log_set_durable(struct filemap_log *log, uint64_t end, const struct fm_
 		__atomic_store_n(&log->durable, end, __ATOMIC_RELEASE);
 		log->flushed = *count;
 		log->flushes++;
-		if (fm__log_seal_due(log))
+		if (log->preparer_rests || fm__log_seal_due(log))
 			pthread_cond_signal(&log->prepare_wake);
 	}
 	pthread_cond_broadcast(&log->changed);
@@ -65,6 +65,7 @@ static int write_meta(struct filemap_log *log, struct fm__log_meta *meta,
 	if (r < 0)
 		return r;
 	log->meta = *meta;
+	__atomic_store_n(&log->marked, meta->durable, __ATOMIC_RELEASE);
 	return 0;
 }
 

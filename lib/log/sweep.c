@@ -62,7 +62,8 @@ static int sweep_name(void *context, const char *name)
 	return r;
 }
 
-int fm__log_sweep(const struct fm__log_dir *dir, const struct fm__log_meta *meta, struct filemap_error *reterr)
+int fm__log_sweep(const struct fm__log_dir *dir, const struct fm__log_meta *meta,
+	struct filemap_error *reterr)
 {
 	struct sweep sweep = {
 		.dir = dir,

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/util.h"
 #include "log/writer.h"
 #include "sys/sys.h"
 
@@ -89,6 +90,8 @@ static int reach_locked(struct filemap_log *log, unsigned level, uint64_t target
 		r = fm__log_reached(log, level, target);
 		if (r != 0)
 			return r;
+		if (log->stop)
+			return FILEMAP_EMODE;
 		if (level == FILEMAP_DURABLE)
 			fm__log_flusher_take_over(log);
 		if (may_lead(log, level, target)) {
@@ -173,10 +176,11 @@ int fm__log_await_segment(struct filemap_log *log, uint64_t n)
 	int r = 0;
 
 	pthread_mutex_lock(&log->lock);
+	log->demanded = FM_MAX(log->demanded, n);
 	while (r == 0 && fm__log_load(&log->ready) < n) {
 		r = fm__log_usable(log);
 		if (r == 0)
-			r = log->prepare_error;
+			r = log->stop ? FILEMAP_EMODE : log->prepare_error;
 		if (r < 0)
 			break;
 		if (is_full(log) && !fm__log_seal_due(log)) {

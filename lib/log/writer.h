@@ -23,6 +23,7 @@
 #define FM_LOG_LAG_DEFAULT (UINT64_C(64) << 20)
 #define FM_LOG_RETRY_MS 1000u /* between two attempts of the preparer */
 #define FM_LOG_SLOTS_MAX 1024u
+#define FM_LOG_IDLE_MS 1000u /* nothing new was made durable for so long: the watermark is written */
 
 /* A mapped segment. Written by the thread that maps and seals while no claim can be in it. */
 struct fm__log_slot {
@@ -67,6 +68,7 @@ struct filemap_log {
 	uint64_t ready;          /* the highest segment that may be claimed in */
 	uint64_t rotate_ms;      /* from this time on frames go to the next segment: `time` would overflow */
 	uint64_t published, durable;
+	uint64_t marked;         /* `durable` as meta has it on the device */
 	uint64_t hole_since_ns;  /* a pass stopped at an uncommitted claim; 0 = at the tail */
 	struct fm__log_count appended;
 
@@ -90,11 +92,13 @@ struct filemap_log {
 	uint32_t flusher_leads; /* waiters leave the flushing to the flusher thread */
 	uint32_t waiters;       /* threads that wait for `durable` */
 	uint64_t oldest;        /* lowest segment that is still mapped or not sealed */
+	uint64_t demanded;      /* a claim waits for this segment */
 	int32_t prepare_error;  /* why there is no next segment; 0 = none is known */
 	uint32_t finished;
 	struct fm__log_group *group;
 	struct fm__log_count flushed; /* counts below `durable` */
 	uint64_t flushes, prepared, sealed;
+	uint32_t preparer_rests; /* it sleeps without a deadline: the next group wakes it to wait for an idle time */
 
 	struct filemap_log *next_open; /* fork.c */
 };
@@ -139,6 +143,9 @@ void fm__log_done_locks(struct filemap_log *log);
 /* ---- fork.c ---- */
 int fm__log_fork_enter(struct filemap_log *log);
 void fm__log_fork_leave(struct filemap_log *log);
+/* Between these no fork happens: a LOCK descriptor that no handle owns yet must not get into a child. */
+void fm__log_fork_hold(void);
+void fm__log_fork_release(void);
 
 /* ---- claim.c ---- */
 struct fm__log_claimed {

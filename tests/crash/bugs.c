@@ -73,7 +73,8 @@ bool sim_bug_hides_write(uint32_t file, size_t length)
 	if (sim_kind_of(file) != SIM_IS_SEGMENT || !sim_world.recovering)
 		return false;
 	pad_file = length == FM_LOG_FRAME_HEADER ? file : SIM_NO_FILE;
-	return sim_bug(SIM_BUG_NO_REDIRTY) && length != FM_LOG_FRAME_HEADER;
+	return sim_bug(SIM_BUG_NO_REDIRTY) && length != FM_LOG_FRAME_HEADER &&
+	       file < sim_world.run->base.count; /* not the making of a new one */
 }
 
 /* A flush of records: of a range, neither of a whole file nor of a trailer. */

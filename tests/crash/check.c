@@ -68,6 +68,8 @@ struct child {
 	struct sim_rng rng;
 	struct sim_records first; /* what a reader saw before anybody recovered */
 	unsigned looks;           /* flushes of the opening until a foreign reader looks on */
+	struct filemap_log_reader *watcher; /* open all the time */
+	struct sim_records watched;
 };
 
 static bool no_log_yet(const struct child *child, int r)
@@ -112,7 +114,51 @@ static void read_before(struct child *child)
 		compare(child->lineage, &child->first, child->safe, "reader before recovery");
 }
 
-/* A foreign reader in the midst of the recovery. */
+static void last_output(const struct sim_run *run, struct sim_records *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	for (size_t i = run->count; i-- > 0;)
+		if (run->events[i].kind == SIM_OPENED) {
+			sim_records_clone(&run->events[i].output, ret);
+			return;
+		}
+}
+
+static void start_watching(struct child *child)
+{
+	const struct filemap_log_reader_options options = {.struct_size = sizeof options,
+							   .level = FILEMAP_PUBLISHED};
+
+	if (filemap_log_reader_open(child->run.dir, &options, &child->watcher, NULL, NULL) < 0)
+		child->watcher = NULL; /* read_before() has said so, if it is wrong */
+}
+
+static void watch_on(struct child *child, const char *when)
+{
+	int r = child->watcher == NULL ? 0 : sim_read_on(child->watcher, &child->watched);
+
+	if (r == FILEMAP_ECORRUPT)
+		sim_violation("watching reader %s: CORRUPT", when);
+}
+
+static void stop_watching(struct child *child)
+{
+	struct sim_records output;
+
+	watch_on(child, "at the end");
+	last_output(&child->run, &output);
+	for (size_t i = 0; child->watcher != NULL && i < output.count; i++)
+		if (i >= child->watched.count || child->watched.list[i].id != output.list[i].id) {
+			sim_violation("the watching reader did not see record %llu",
+				      (unsigned long long)output.list[i].id);
+			break;
+		}
+	free(output.list);
+	free(child->watched.list);
+	filemap_log_reader_close(child->watcher);
+}
+
+/* Foreign readers in the midst of the recovery. */
 static void look_on(void *context)
 {
 	struct child *child = context;
@@ -124,6 +170,8 @@ static void look_on(void *context)
 		return;
 	sim_world.foreign = true;
 	sim_opening = false;
+	watch_on(child, "during recovery");
+	watch_on(child, "during recovery");
 	r = sim_read_all(child->run.dir, FILEMAP_DURABLE, &output, NULL, &error);
 	sim_opening = true;
 	sim_world.foreign = false;
@@ -148,18 +196,8 @@ static struct filemap_log *open_again(struct child *child, const char *what)
 	}
 	if (report.state == FILEMAP_LOG_CORRUPT)
 		sim_violation("%s: CORRUPT", what);
-	sim_note_opened(child->run.dir, log);
+	sim_note_opened(child->run.dir, log, report.epoch);
 	return log;
-}
-
-static void last_output(const struct sim_run *run, struct sim_records *ret)
-{
-	memset(ret, 0, sizeof *ret);
-	for (size_t i = run->count; i-- > 0;)
-		if (run->events[i].kind == SIM_OPENED) {
-			sim_records_clone(&run->events[i].output, ret);
-			return;
-		}
 }
 
 /* Recover, append, close; then again: the same records and the new ones. */
@@ -221,13 +259,17 @@ static unsigned check_crash(const struct sim_state *left, const struct sim_linea
 	child.safe = crash == SIM_KILL && lineage->published > lineage->durable ? lineage->published :
 										   lineage->durable;
 	sim_run_begin(&child.run, left, lineage, parent);
+	child.run.before.published = child.safe; /* a power cut ends what was only published */
 	verify_before(&child);
 	read_before(&child);
+	if (sim_chance(&child.rng, 40))
+		start_watching(&child);
 	child.looks = sim_chance(&child.rng, 40) ? 1 + (unsigned)sim_below(&child.rng, 6) : 0;
 	sim_world.at_flush_context = &child;
 	sim_world.at_flush = look_on;
 	recover_twice(&child);
 	sim_world.at_flush = NULL;
+	stop_watching(&child);
 	sim_run_end(&child.run);
 	check_course(&child);
 	if (level < how->nested && sim_violations == 0)
@@ -250,21 +292,34 @@ static bool is_point(enum sim_kind kind)
 	return kind >= SIM_FLUSHED && kind <= SIM_OPENED && kind != SIM_INTENT;
 }
 
+/* Behind a flush that failed things become interesting. */
+static size_t interesting_from(const struct sim_run *run)
+{
+	for (size_t i = 0; i < run->count; i++)
+		if (run->events[i].kind == SIM_FLUSH_FAILED)
+			return i;
+	return 0;
+}
+
 /* Half of them anywhere, half around flushes, names and acknowledgements. */
+static size_t choose_point(const struct sim_run *run, unsigned i, size_t from, struct sim_rng *rng)
+{
+	size_t point = from + (size_t)sim_below(rng, run->count + 1 - from);
+
+	for (unsigned tries = 0; i % 2 == 0 && tries < 200 && point < run->count; tries++) {
+		if (is_point(run->events[point].kind))
+			break;
+		point = from + (size_t)sim_below(rng, run->count - from);
+	}
+	return i % 4 == 0 && point < run->count ? point + 1 : point;
+}
+
 static size_t *choose_points(const struct sim_run *run, unsigned count, struct sim_rng *rng)
 {
-	size_t *points = calloc(count + 1, sizeof *points);
+	size_t *points = calloc(count + 1, sizeof *points), from = interesting_from(run);
 
-	for (unsigned i = 0; i < count; i++) {
-		points[i] = (size_t)sim_below(rng, run->count + 1);
-		for (unsigned tries = 0; i % 2 == 0 && tries < 200 && points[i] < run->count; tries++) {
-			if (is_point(run->events[points[i]].kind))
-				break;
-			points[i] = (size_t)sim_below(rng, run->count);
-		}
-		if (i % 4 == 0 && points[i] < run->count)
-			points[i]++;
-	}
+	for (unsigned i = 0; i < count; i++)
+		points[i] = choose_point(run, i, i % 3 == 0 ? 0 : from, rng);
 	qsort(points, count, sizeof *points, by_value);
 	return points;
 }

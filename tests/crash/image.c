@@ -29,21 +29,20 @@ struct cut {
 	struct sim_rng *rng;
 };
 
-/* The moment at which a unit was written back; `pending` are its page's versions. */
-static uint64_t choose_moment(struct cut *cut, const struct sim_page *page, uint32_t from, uint32_t to)
+/* How many versions of its page a unit had seen when it was written back. A store may be seen in parts. */
+static size_t choose_moment(struct cut *cut, const struct sim_page *page, uint32_t from, uint32_t to)
 {
-	uint64_t moments[64];
-	size_t count = 0;
+	size_t moments[64], count = 0, seen = 0;
 	bool odd;
 
 	for (size_t i = 0; i < page->count; i++) {
 		uint32_t at = page->pending[i].line * SIM_LINE;
 		if (at < from || at >= to)
 			continue;
-		if (count < 64)
-			moments[count++] = page->pending[i].seq;
-		else
-			moments[sim_below(cut->rng, 64)] = page->pending[i].seq;
+		if (page->pending[i].seq <= cut->moment)
+			seen = i + 1;
+		moments[count < 64 ? count : sim_below(cut->rng, 64)] = i + 1;
+		count += count < 64;
 	}
 	if (count == 0)
 		return 0;
@@ -52,13 +51,13 @@ static uint64_t choose_moment(struct cut *cut, const struct sim_page *page, uint
 	case SIM_OLD:
 		return 0;
 	case SIM_NEW:
-		return UINT64_MAX;
+		return page->count;
 	case SIM_ONE_LOST:
-		return odd ? 0 : UINT64_MAX;
+		return odd ? 0 : page->count;
 	case SIM_ONE_KEPT:
-		return odd ? UINT64_MAX : 0;
+		return odd ? page->count : 0;
 	case SIM_PREFIX:
-		return cut->moment;
+		return seen;
 	default:
 		count = (size_t)sim_below(cut->rng, count + 1);
 		return count == 0 ? 0 : moments[count - 1];
@@ -68,11 +67,11 @@ static uint64_t choose_moment(struct cut *cut, const struct sim_page *page, uint
 static void page_cut(struct sim_page *page, struct cut *cut)
 {
 	for (uint32_t from = 0; from < SIM_PAGE; from += cut->unit) {
-		uint64_t moment = choose_moment(cut, page, from, from + cut->unit);
-		for (size_t i = 0; i < page->count; i++) {
+		size_t seen = choose_moment(cut, page, from, from + cut->unit);
+		for (size_t i = 0; i < seen; i++) {
 			const struct sim_version *v = &page->pending[i];
 			uint32_t at = v->line * SIM_LINE;
-			if (at >= from && at < from + cut->unit && v->seq <= moment)
+			if (at >= from && at < from + cut->unit)
 				memcpy(page->floor + at, v->bytes, SIM_LINE);
 		}
 	}

@@ -87,6 +87,12 @@ struct sim_event *sim_event(enum sim_kind kind)
 	return event;
 }
 
+struct sim_event *sim_last_event(void)
+{
+	struct sim_run *run = sim_world.run;
+	return run->count == 0 ? NULL : &run->events[run->count - 1];
+}
+
 void sim_event_store(uint32_t file, uint64_t offset, const void *bytes, size_t length)
 {
 	struct sim_event *event;

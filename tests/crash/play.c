@@ -92,30 +92,38 @@ static void check_payload(const struct filemap_log_record *record, struct sim_re
 		sim_violation("the record at %llu is torn", (unsigned long long)ret->lsn);
 }
 
+int sim_read_on(struct filemap_log_reader *reader, struct sim_records *records)
+{
+	struct filemap_log_record record;
+	struct sim_record found;
+	int r;
+
+	while ((r = filemap_log_reader_next(reader, &record)) == 1) {
+		check_payload(&record, &found);
+		if (records->count > 0 && records->list[records->count - 1].lsn >= found.lsn)
+			sim_violation("records come out of order at %llu", (unsigned long long)found.lsn);
+		sim_records_add(records, found);
+	}
+	return r;
+}
+
 int sim_read_all(const char *dir, uint32_t level, struct sim_records *ret, struct filemap_log_report *report,
 		 struct filemap_error *error)
 {
 	const struct filemap_log_reader_options options = {.struct_size = sizeof options, .level = level};
 	struct filemap_log_reader *reader;
-	struct filemap_log_record record;
-	struct sim_record found;
 	int r;
 
 	memset(ret, 0, sizeof *ret);
 	r = filemap_log_reader_open(dir, &options, &reader, report, error);
 	if (r < 0)
 		return r;
-	while ((r = filemap_log_reader_next(reader, &record)) == 1) {
-		check_payload(&record, &found);
-		if (ret->count > 0 && ret->list[ret->count - 1].lsn >= found.lsn)
-			sim_violation("records come out of order at %llu", (unsigned long long)found.lsn);
-		sim_records_add(ret, found);
-	}
+	r = sim_read_on(reader, ret);
 	filemap_log_reader_close(reader);
 	return r;
 }
 
-void sim_note_opened(const char *dir, const struct filemap_log *log)
+void sim_note_opened(const char *dir, const struct filemap_log *log, uint32_t epoch)
 {
 	struct sim_records output;
 	struct sim_event *event;
@@ -124,6 +132,9 @@ void sim_note_opened(const char *dir, const struct filemap_log *log)
 	r = sim_read_all(dir, FILEMAP_DURABLE, &output, NULL, NULL);
 	if (r < 0)
 		sim_violation("reading behind an opening: %s", filemap_error_name(r));
+	for (size_t i = 0; i < output.count; i++)
+		if (output.list[i].epoch >= epoch)
+			sim_violation("epoch %u is begun again", epoch);
 	if (!sim_enter()) {
 		free(output.list);
 		return;
@@ -270,7 +281,7 @@ static int session(const struct sim_run *run, struct sim_rng *rng, const struct 
 		refused(error.step, r);
 		return r;
 	}
-	sim_note_opened(run->dir, log);
+	sim_note_opened(run->dir, log, report.epoch);
 	append_with_threads(log, rng, plan);
 	sim_close_log(log, plan->finish && sim_chance(rng, 50));
 	return 0;

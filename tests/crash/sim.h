@@ -213,6 +213,7 @@ void sim_unlock(void);
 bool sim_enter(void); /* false: nested, or no run: call the real one and record nothing. true: locked */
 void sim_leave(void);
 struct sim_event *sim_event(enum sim_kind kind); /* appended to the run; locked; lives until the next one */
+struct sim_event *sim_last_event(void); /* or NULL; locked */
 void sim_event_store(uint32_t file, uint64_t offset, const void *bytes, size_t length);
 void sim_note(enum sim_kind kind, uint64_t offset);
 void sim_note_record(struct sim_record record);
@@ -289,11 +290,13 @@ unsigned sim_explore(const struct sim_run *run, const struct sim_explore *how, c
 void sim_append_some(struct filemap_log *log, struct sim_rng *rng, const struct sim_plan *plan);
 int sim_open_log(const char *dir, struct filemap_queue *queue, struct filemap_log **ret,
 		 struct filemap_log_report *report, struct filemap_error *error);
-void sim_note_opened(const char *dir, const struct filemap_log *log); /* reads everything */
+void sim_note_opened(const char *dir, const struct filemap_log *log, uint32_t epoch); /* reads everything */
 void sim_close_log(struct filemap_log *log, bool finish);
 /* Everything that a reader returns; a payload that is not what was appended is a violation. */
 int sim_read_all(const char *dir, uint32_t level, struct sim_records *ret, struct filemap_log_report *report,
 		 struct filemap_error *error);
+
+int sim_read_on(struct filemap_log_reader *reader, struct sim_records *records);
 
 /* Violations: counted, the first one is kept. */
 extern unsigned sim_violations;

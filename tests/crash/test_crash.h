@@ -25,7 +25,7 @@ static inline unsigned crash_run(const struct crash_case *c, const char *parent)
 
 		plan.seed = explore.seed = c->plan.seed + seed;
 		if (plan.fail_flush > 0)
-			plan.fail_flush = 1 + (long)((seed * 7) % (uint64_t)c->plan.fail_flush);
+			plan.fail_flush = 1 + (long)((plan.seed * 7) % (uint64_t)c->plan.fail_flush);
 		sim_play(&run, &plan, parent);
 		if (sim_violations == 0)
 			recoveries += sim_explore(&run, &explore, parent);

@@ -80,6 +80,26 @@ static uint64_t size_of(int fd)
 	return fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+static bool all_zero(const uint8_t *bytes, size_t length)
+{
+	return length > 0 && bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
+}
+
+/*
+ * Zeros behind the end only make a file longer. A segment is made of hundreds of such writes; most become one
+ * event, so that crashes spend their time elsewhere.
+ */
+static void appended_zeros(uint32_t file, uint64_t end)
+{
+	struct sim_event *last = sim_last_event();
+
+	if (last == NULL || last->kind != SIM_SIZE || last->file != file || end % (1u << 18) == 0) {
+		last = sim_event(SIM_SIZE);
+		last->file = file;
+	}
+	last->length = end;
+}
+
 int __wrap_fm__sys_pwrite(int fd, const void *from, size_t length, uint64_t offset)
 {
 	uint64_t before;
@@ -91,7 +111,9 @@ int __wrap_fm__sys_pwrite(int fd, const void *from, size_t length, uint64_t offs
 	before = size_of(fd);
 	r = __real_fm__sys_pwrite(fd, from, length, offset);
 	file = sim_file_of_fd(fd);
-	if (r == 0 && file != SIM_NO_FILE) {
+	if (r == 0 && file != SIM_NO_FILE && offset >= before && all_zero(from, length)) {
+		appended_zeros(file, offset + length);
+	} else if (r == 0 && file != SIM_NO_FILE) {
 		grow_to(fd, file, before);
 		if (!sim_bug_hides_write(file, length))
 			sim_event_store(file, offset, from, length);

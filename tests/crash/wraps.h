@@ -42,6 +42,7 @@ bool sim_bug_hides_flush(uint32_t file, uint64_t offset, uint64_t *length, uint6
 	  (void *at, size_t old_length, size_t new_length, int flags, void **ret))                 \
 	X(int, fm__sys_fstat, (int fd, struct stat *ret))                                          \
 	X(int, fm__sys_fstatat, (int dirfd, const char *path, struct stat *ret, int flags))        \
+	X(int, fm__sys_sleep_ms, (unsigned ms))                                                    \
 	X(int, fm__sys_boot_id, (uint8_t ret[16]))                                                 \
 	X(int, fm__sys_fs_type, (int fd, uint64_t *ret))
 

@@ -670,6 +670,16 @@ static void drain_waits_for_a_callback_on_another_thread(
 	filemap_close(map);
 }
 
+static void auto_for_many_threads_takes_threads(void **state)
+{
+	struct filemap_queue *queue;
+
+	(void)state;
+	assert_ok(filemap_queue_open(NULL, &queue, NULL));
+	assert_string_equal(filemap_queue_backend(queue), "threads");
+	filemap_queue_close(queue);
+}
+
 /* ---- the table of shapes ---- */
 
 #define ON(test, shape)                             \
@@ -733,4 +743,5 @@ T_MAIN(ENTRIES_ALL(a_flush_ends_with_0_and_its_own_ticket), ENTRIES_ALL(tickets_
 	ENTRIES_ALL(a_forked_child_is_refused_and_harms_nothing),
 	ENTRIES_ALL(a_forked_child_opens_its_own), ENTRIES_ONE(another_thread_is_emode),
 	ENTRIES_SHARED(several_threads_waiting_for_any_get_each_ticket_once),
-	ENTRIES_SHARED(drain_waits_for_a_callback_on_another_thread))
+	ENTRIES_SHARED(drain_waits_for_a_callback_on_another_thread),
+	T_TEST(auto_for_many_threads_takes_threads))

@@ -298,7 +298,7 @@ static void list_dir_visits_every_name_once_until_told_to_stop(void **state)
 	struct seen seen = {.all_ours = true}, stopped = {.stop_at = 3};
 
 	for (int i = 0; i < 20; i++) {
-		char name[16];
+		char name[32];
 		snprintf(name, sizeof name, "name-%d", i);
 		assert_ok(fm__sys_mkdirat(dir->fd, name, 0700));
 	}
