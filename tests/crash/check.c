@@ -343,7 +343,7 @@ static unsigned crash_here(const struct sim_run *run, const struct sim_state *st
 	static const uint32_t units[] = {64, 512, 4096};
 	struct sim_explore below = *how;
 	enum sim_crash crash = choose_crash(how->crashes, state, rng);
-	enum sim_mode mode = (enum sim_mode)sim_below(rng, SIM_MODES);
+	enum sim_mode mode = how->random_only ? SIM_RANDOM : (enum sim_mode)sim_below(rng, SIM_MODES);
 	uint32_t unit = units[sim_below(rng, 3)];
 	char where[sizeof sim_where];
 	struct sim_state left;

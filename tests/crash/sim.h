@@ -198,6 +198,7 @@ struct sim_world {
 	unsigned bugs;             /* SIM_BUG_* that wraps.c and bugs.c act out */
 	long fail_flush;           /* > 0: the so-manieth flush from now fails once */
 	bool flush_failed;
+	bool tear;                 /* the device may see every copy within a line in two parts, not some */
 	bool shake;                /* yield at stores, at random */
 	bool recovering;           /* an opening runs */
 	bool foreign;              /* a reader looks on from at_flush */
@@ -239,7 +240,6 @@ void sim_forget_bindings(void);
 #define SIM_BUG_META_ONCE (1u << 4)
 #define SIM_BUG_SATURATING_BACK (1u << 5)
 #define SIM_BUG_PROMISE_PUBLISHED (1u << 6)
-#define SIM_BUG_PAYLOAD_CHECKSUM (1u << 7)
 #define SIM_BUG_EPOCH_META (1u << 8)
 #define SIM_BUG_NO_LOOK_AHEAD (1u << 9)
 #define SIM_BUG_TRUST_CTL (1u << 10)
@@ -274,7 +274,7 @@ struct sim_explore {
 	unsigned nested;     /* levels of crashes during recovery */
 	unsigned nested_points;
 	unsigned crashes;    /* bits 1 << enum sim_crash */
-	bool stop_at_first;
+	bool random_only;    /* no other mode than SIM_RANDOM */
 };
 
 void sim_payload(uint64_t id, void *to, size_t length);

