@@ -155,7 +155,7 @@ static int run(const struct cli_command *self, int argc, char **argv)
 }
 
 const struct cli_command cli_log_append = {
-	"append",
+	"log append",
 	"[OPTION...] DIR [FILE]",
 	"append lines of a file or of standard input",
 	"  --acks               print `durable RECORDS LSN` whenever more became durable\n"

@@ -86,7 +86,7 @@ static int run(const struct cli_command *self, int argc, char **argv)
 }
 
 const struct cli_command cli_log_cat = {
-	"cat",
+	"log cat",
 	"[--durable] [--length-prefixed] DIR",
 	"write the records of a log, a line each",
 	"  --durable           only what is known to be on the device, not what a living writer has\n"

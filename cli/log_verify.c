@@ -79,7 +79,7 @@ static int run_info(const struct cli_command *self, int argc, char **argv)
 }
 
 const struct cli_command cli_log_verify = {
-	"verify",
+	"log verify",
 	"[--deep] [--json] DIR",
 	"check a log and say whether it is clean",
 	"  --deep      read every record of every segment, not only the unsealed end\n"
@@ -89,7 +89,7 @@ const struct cli_command cli_log_verify = {
 };
 
 const struct cli_command cli_log_info = {
-	"info",
+	"log info",
 	"[--deep] [--json] DIR",
 	"show a log's extent, geometry and state",
 	"  --deep      count the records of all segments, not only of the unsealed end\n"

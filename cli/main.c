@@ -10,39 +10,41 @@ static const struct cli_command *const log_commands[] = {
 	&cli_log_append, &cli_log_cat, &cli_log_info, &cli_log_verify, NULL,
 };
 
-static void list(const struct cli_command *const *table, const char *prefix)
+static void list(const struct cli_command *const *table)
 {
 	for (; *table; table++)
-		printf("  %s%-*s %s\n", prefix, prefix[0] ? 8 : 12, (*table)->name, (*table)->summary);
+		printf("  %-12s %s\n", (*table)->name, (*table)->summary);
 }
 
 static int help(void)
 {
 	puts("usage: filemap COMMAND [ARGUMENT...]\n\nCommands:");
-	list(commands, "");
-	list(log_commands, "log ");
+	list(commands);
+	list(log_commands);
 	puts("\n`filemap COMMAND --help` tells more. Exit status: 0 success, 1 failure, 2 usage.");
 	return cli_finish_output();
 }
 
-static const struct cli_command *find(const struct cli_command *const *table, const char *name)
+/* The names in a table begin with the same prefix, which the user typed as words of its own. */
+static const struct cli_command *find(const struct cli_command *const *table, const char *prefix,
+				      const char *name)
 {
 	for (; *table; table++)
-		if (strcmp((*table)->name, name) == 0)
+		if (strcmp((*table)->name + strlen(prefix), name) == 0)
 			return *table;
 	return NULL;
 }
 
 static int run(const struct cli_command *const *table, const char *prefix, int argc, char **argv)
 {
-	const struct cli_command *command = find(table, argv[0]);
+	const struct cli_command *command = find(table, prefix, argv[0]);
 
 	if (!command) {
 		cli_error("no such command: %s%s (try --help)", prefix, argv[0]);
 		return CLI_USAGE;
 	}
 	if (argc > 1 && strcmp(argv[1], "--help") == 0)
-		return cli_help(command, prefix);
+		return cli_help(command);
 	return command->run(command, argc, argv);
 }
 

@@ -37,9 +37,9 @@ int cli_usage(const struct cli_command *self, const char *problem, const char *w
 	return CLI_USAGE;
 }
 
-int cli_help(const struct cli_command *self, const char *prefix)
+int cli_help(const struct cli_command *self)
 {
-	printf("usage: filemap %s%s %s\n\n%s\n", prefix, self->name, self->arguments, self->summary);
+	printf("usage: filemap %s %s\n\n%s\n", self->name, self->arguments, self->summary);
 	if (self->help[0] != '\0')
 		printf("\n%s", self->help);
 	return cli_finish_output();
