@@ -70,7 +70,7 @@ void sim_forget_names(void)
 
 bool sim_bug_hides_write(uint32_t file, size_t length)
 {
-	if (sim_kind_of(file) != SIM_IS_SEGMENT || !sim_world.recovering)
+	if (sim_kind_of(file) != SIM_IS_SEGMENT || !sim_opening)
 		return false;
 	pad_file = length == FM_LOG_FRAME_HEADER ? file : SIM_NO_FILE;
 	return sim_bug(SIM_BUG_NO_REDIRTY) && length != FM_LOG_FRAME_HEADER &&
@@ -100,7 +100,7 @@ bool sim_bug_hides_flush(uint32_t file, uint64_t offset, uint64_t *length, uint6
 		*length -= *length > SIM_PAGE ? SIM_PAGE : *length;
 	if (whole && file == pad_file && sim_bug(SIM_BUG_PAD_NOT_FLUSHED))
 		return true;
-	return whole && !sim_world.recovering && sim_kind_of(file) == SIM_IS_SEGMENT &&
+	return whole && !sim_opening && sim_kind_of(file) == SIM_IS_SEGMENT &&
 	       sim_bug(SIM_BUG_HEADER_NOT_SYNCED);
 }
 
@@ -123,15 +123,32 @@ uint32_t __wrap_fm__log_back(const struct fm__log_geometry *g, uint64_t lsn, uin
 	return back;
 }
 
+static uint32_t crc_of_parts(const struct filemap_bytes *parts, size_t count)
+{
+	uint32_t crc = 0;
+
+	for (size_t i = 0; i < count; i++)
+		crc = fm__crc32c(crc, parts[i].data, parts[i].length);
+	return crc;
+}
+
 void __wrap_fm__log_frame_encode(const struct fm__log_geometry *g, struct fm__log_frame *frame,
 				 const struct filemap_bytes *parts, size_t count,
 				 uint8_t header[FM_LOG_FRAME_HEADER])
 {
 	__real_fm__log_frame_encode(g, frame, parts, count, header);
-	if (!sim_bug(SIM_BUG_HEADER_CHECKSUM))
-		return;
-	frame->crc = fm__crc32c(0, header + 12, FM_LOG_FRAME_HEADER - 12);
+	if (sim_bug(SIM_BUG_PAYLOAD_CHECKSUM))
+		frame->crc = crc_of_parts(parts, count);
+	else if (sim_bug(SIM_BUG_HEADER_CHECKSUM))
+		frame->crc = fm__crc32c(0, header + 12, FM_LOG_FRAME_HEADER - 12);
 	fm__put_le32(header + 8, frame->crc);
+}
+
+static uint32_t careless_crc(const uint8_t *at, uint32_t length)
+{
+	if (sim_bug(SIM_BUG_HEADER_CHECKSUM))
+		return fm__crc32c(0, at + 12, FM_LOG_FRAME_HEADER - 12);
+	return fm__crc32c(0, at + FM_LOG_FRAME_HEADER, length);
 }
 
 static bool careless_decode(const struct fm__log_geometry *g, uint64_t lsn, const uint8_t *at,
@@ -152,13 +169,13 @@ static bool careless_decode(const struct fm__log_geometry *g, uint64_t lsn, cons
 	ret->time = fm__get_le32(at + 28);
 	if (ret->length > ret->size - FM_LOG_FRAME_HEADER)
 		return false;
-	return fm__crc32c(0, at + 12, FM_LOG_FRAME_HEADER - 12) == ret->crc;
+	return careless_crc(at, ret->length) == ret->crc;
 }
 
 bool __wrap_fm__log_frame_decode(const struct fm__log_geometry *g, uint64_t lsn, const uint8_t *at,
 				 uint64_t available, struct fm__log_frame *ret)
 {
-	if (sim_bug(SIM_BUG_HEADER_CHECKSUM))
+	if (sim_bug(SIM_BUG_PAYLOAD_CHECKSUM | SIM_BUG_HEADER_CHECKSUM))
 		return careless_decode(g, lsn, at, available, ret);
 	return __real_fm__log_frame_decode(g, lsn, at, available, ret);
 }

@@ -117,11 +117,13 @@ static void read_before(struct child *child)
 static void last_output(const struct sim_run *run, struct sim_records *ret)
 {
 	memset(ret, 0, sizeof *ret);
+	sim_lock(); /* the log's threads add events */
 	for (size_t i = run->count; i-- > 0;)
 		if (run->events[i].kind == SIM_OPENED) {
 			sim_records_clone(&run->events[i].output, ret);
-			return;
+			break;
 		}
+	sim_unlock();
 }
 
 static void start_watching(struct child *child)

@@ -165,6 +165,16 @@ static void evict(struct sim_state *state, struct cut *cut)
 		}
 }
 
+static bool slot_intact(const struct sim_file *meta, uint64_t slot)
+{
+	uint64_t page = slot * (FM_LOG_META_SLOT / SIM_PAGE);
+	struct fm__log_meta decoded;
+
+	return page < meta->page_room && meta->pages[page] != NULL &&
+	       fm__log_meta_decode(meta->pages[page]->latest, &decoded) == 0;
+}
+
+/* Nothing is being written to it and both slots are good: one of them may get lost. */
 bool sim_meta_at_rest(const struct sim_state *state)
 {
 	uint32_t id = sim_state_lookup(state, "meta");
@@ -176,7 +186,7 @@ bool sim_meta_at_rest(const struct sim_state *state)
 	for (size_t p = 0; p < meta->page_room; p++)
 		if (meta->pages[p] != NULL && meta->pages[p]->count > 0)
 			return false;
-	return meta->size_count == 0;
+	return meta->size_count == 0 && slot_intact(meta, 0) && slot_intact(meta, 1);
 }
 
 static void damage_meta(struct sim_state *state, struct sim_rng *rng)

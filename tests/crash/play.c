@@ -68,9 +68,9 @@ int sim_open_log(const char *dir, struct filemap_queue *queue, struct filemap_lo
 	};
 	int r;
 
-	sim_world.recovering = sim_opening = true;
+	sim_opening = true;
 	r = filemap_log_open(dir, &options, ret, report, error);
-	sim_world.recovering = sim_opening = false;
+	sim_opening = false;
 	return r;
 }
 
@@ -159,7 +159,12 @@ static size_t choose_length(struct sim_rng *rng, const struct sim_plan *plan)
 /* A flush that was made to fail is allowed to stop everything; nothing else is. */
 static void refused(const char *what, int r)
 {
-	if (!sim_world.flush_failed)
+	bool failed;
+
+	sim_lock();
+	failed = sim_world.flush_failed;
+	sim_unlock();
+	if (!failed)
 		sim_violation("%s: %s", what, filemap_error_name(r));
 }
 

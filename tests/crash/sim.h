@@ -200,7 +200,6 @@ struct sim_world {
 	bool flush_failed;
 	bool tear;                 /* the device may see every copy within a line in two parts, not some */
 	bool shake;                /* yield at stores, at random */
-	bool recovering;           /* an opening runs */
 	bool foreign;              /* a reader looks on from at_flush */
 	uint32_t unit;             /* of logs that are created */
 	void (*at_flush)(void *);  /* called without the lock at each flush of an opening */
@@ -240,6 +239,7 @@ void sim_forget_bindings(void);
 #define SIM_BUG_META_ONCE (1u << 4)
 #define SIM_BUG_SATURATING_BACK (1u << 5)
 #define SIM_BUG_PROMISE_PUBLISHED (1u << 6)
+#define SIM_BUG_PAYLOAD_CHECKSUM (1u << 7)
 #define SIM_BUG_EPOCH_META (1u << 8)
 #define SIM_BUG_NO_LOOK_AHEAD (1u << 9)
 #define SIM_BUG_TRUST_CTL (1u << 10)

@@ -129,6 +129,21 @@ static void meta_written_once_where_twice_is_due_is_caught(void **state)
 	assert_caught(SIM_BUG_META_ONCE, &c, "", dir->path);
 }
 
+/* Takes a PAD of which only the commit word is there, at the very beginning where no epoch can contradict it. */
+static void checksum_of_payload_only_is_caught(void **state)
+{
+	const struct t_dir *dir = *state;
+	const struct crash_case c = {
+		.plan = {.seed = 21500, .appends = 2, .sessions = 1},
+		.explore = {.points = 10, .nested = 1, .nested_points = 20, .crashes = POWER,
+			    .random_only = true},
+		.seeds = 100,
+	};
+	sim_world.tear = true;
+	assert_caught(SIM_BUG_PAYLOAD_CHECKSUM, &c, "", dir->path);
+	sim_world.tear = false;
+}
+
 /* Takes a meta that fell back to an older epoch: one segment, so that nothing else is amiss with that. */
 static void epoch_from_meta_only_is_caught(void **state)
 {
@@ -149,6 +164,7 @@ T_MAIN(T_TEST(acknowledging_before_completion_is_caught),
        T_TEST(segment_named_before_its_flush_is_caught),
        T_TEST(saturating_back_is_caught),
        T_TEST(promise_from_published_is_caught),
+       T_TEST(checksum_of_payload_only_is_caught),
        T_TEST(checksum_without_payload_is_caught),
        T_TEST(pad_that_is_not_flushed_is_caught),
        T_TEST(stopping_at_the_first_zero_is_caught),
