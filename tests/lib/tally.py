@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 OR MIT
-"""Sum up Meson test runs: tally.py LABEL=BUILD_DIR...
+"""Sum up Meson test runs: tally.py LABEL=LOG...
 
 A test program says "t: N passed, N failed, N skipped" in its last line; one that says nothing counts
 as one case. A program that Meson calls failed counts as a failed case even if its line does not say
-so (a sanitizer, a signal, a time-out). An empty BUILD_DIR is a build that failed. The last line is the
+so (a sanitizer, a signal, a time-out). A LOG is Meson's testlog.json; an empty name is a build that failed. The last line is the
 sum; the exit status is 1 on any failure and if nothing passed.
 """
-import glob
 import json
 import re
 import sys
@@ -33,15 +32,15 @@ def cases(entry):
     return counts
 
 
-def tally(label, build):
-    total, reasons, logs = [0, 0, 0], {}, glob.glob(build + "/meson-logs/testlog*.json") if build else []
-    for log in logs:
-        for line in open(log, encoding="utf-8", errors="replace"):
-            entry = json.loads(line)
-            total = [a + b for a, b in zip(total, cases(entry))]
-            for reason in re.findall(r"^skip: (.*)$", entry.get("stdout") or "", re.M):
-                reasons[f"{entry['name']}: {reason}"] = reasons.get(f"{entry['name']}: {reason}", 0) + 1
-    if not logs or sum(total) == 0:
+def tally(label, log):
+    total, reasons = [0, 0, 0], {}
+    for line in open(log, encoding="utf-8", errors="replace") if log else []:
+        entry = json.loads(line)
+        total = [a + b for a, b in zip(total, cases(entry))]
+        for reason in re.findall(r"^skip: (.*)$", entry.get("stdout") or "", re.M):
+            reason = f"{entry['name']}: {reason}"
+            reasons[reason] = reasons.get(reason, 0) + 1
+    if sum(total) == 0:
         print(f"failed: {label}: nothing ran")
         total[1] += 1
     for reason, times in sorted(reasons.items()):
@@ -53,8 +52,8 @@ def tally(label, build):
 def main():
     total = [0, 0, 0]
     for argument in sys.argv[1:]:
-        label, _, build = argument.rpartition("=")
-        total = [a + b for a, b in zip(total, tally(label, build))]
+        label, _, log = argument.rpartition("=")
+        total = [a + b for a, b in zip(total, tally(label, log))]
     print("{} passed, {} failed, {} skipped".format(*total))
     return 1 if total[1] > 0 or total[0] == 0 else 0
 
