@@ -15,7 +15,7 @@
 #include "sys/sys.h"
 
 struct creation {
-	struct fm__log_dir dir;
+	struct fm__log_dir *dir; /* the caller's: a fork has to find LOCK's descriptor in it */
 	const struct fm__log_geometry *geometry;
 	const char *path;
 	unsigned made; /* MADE_*: what a failure has to remove */
@@ -90,11 +90,11 @@ static int check_name(void *context, const char *name)
 
 static int check_contents(struct creation *c, struct filemap_error *reterr)
 {
-	int r = fm__sys_list_dir(c->dir.fd, check_name, &c->dir);
+	int r = fm__sys_list_dir(c->dir->fd, check_name, c->dir);
 	struct stat st;
 
 	/* The listing has no order: a log's segments may come before its meta. */
-	if (r == -ENOTEMPTY && fm__sys_fstatat(c->dir.fd, "meta", &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (r == -ENOTEMPTY && fm__sys_fstatat(c->dir->fd, "meta", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		r = -EEXIST;
 	if (r >= 0)
 		return 0;
@@ -126,10 +126,10 @@ static int make_directory(struct creation *c, unsigned permissions, struct filem
 		return fail(c, r, "create", "log directory", reterr);
 	if (r == 0)
 		c->made |= MADE_DIRECTORY;
-	r = fm__log_dir_start(c->path, &c->dir, reterr);
+	r = fm__log_dir_start(c->path, c->dir, reterr);
 	if (r < 0)
 		return r;
-	c->dir.permissions = permissions;
+	c->dir->permissions = permissions;
 	return 0;
 }
 
@@ -138,22 +138,20 @@ static bool may_remove_lock(const struct creation *c, int r)
 {
 	if (r == FILEMAP_ELOCKED || r == FILEMAP_EREPLACED)
 		return false;
-	return fm__sys_ofd_lock(c->dir.lock_fd, F_WRLCK, 0, 1) == 0;
+	return fm__sys_ofd_lock(c->dir->lock_fd, F_WRLCK, 0, 1) == 0;
 }
 
 static int make_lock(struct creation *c, struct filemap_error *reterr)
 {
 	const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK;
-	int fd = fm__sys_openat(c->dir.fd, "LOCK", flags | O_CREAT | O_EXCL, c->dir.permissions);
-	unsigned made = fd >= 0 ? MADE_LOCK : 0;
-	int r;
+	int r = fm__log_dir_open_lock(c->dir, flags | O_CREAT | O_EXCL, c->dir->permissions);
+	unsigned made = r == 0 ? MADE_LOCK : 0;
 
-	if (fd == -EEXIST)
-		fd = fm__sys_openat(c->dir.fd, "LOCK", flags, 0);
-	if (fd < 0)
-		return fail(c, fd, "create", "LOCK", reterr);
-	c->dir.lock_fd = fd;
-	r = fm__log_dir_lock(&c->dir, reterr);
+	if (r == -EEXIST)
+		r = fm__log_dir_open_lock(c->dir, flags, 0);
+	if (r < 0)
+		return fail(c, r, "create", "LOCK", reterr);
+	r = fm__log_dir_lock(c->dir, reterr);
 	if (r == 0 || may_remove_lock(c, r))
 		c->made |= made;
 	return r;
@@ -162,7 +160,7 @@ static int make_lock(struct creation *c, struct filemap_error *reterr)
 static int make_segment(struct creation *c, struct filemap_error *reterr)
 {
 	int fd;
-	int r = fm__log_segment_prepare(&c->dir, c->geometry, 0, 1, &fd, reterr);
+	int r = fm__log_segment_prepare(c->dir, c->geometry, 0, 1, &fd, reterr);
 
 	if (r < 0)
 		return r;
@@ -194,13 +192,13 @@ static void meta_block(const struct fm__log_geometry *g, uint64_t at, uint8_t bl
 static int write_meta(struct creation *c, struct filemap_error *reterr)
 {
 	uint8_t block[FM_LOG_BLOCK];
-	int fd = fm__sys_openat(c->dir.fd, "meta.new", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
-				c->dir.permissions);
+	int fd = fm__sys_openat(c->dir->fd, "meta.new", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+				c->dir->permissions);
 	int r;
 
 	if (fd < 0)
 		return fail(c, fd, "create", "meta.new", reterr);
-	c->dir.meta_fd = fd;
+	c->dir->meta_fd = fd;
 	c->made |= MADE_META_NEW;
 	for (uint64_t at = 0; at < FM_LOG_META_SIZE; at += FM_LOG_BLOCK) {
 		meta_block(c->geometry, at, block);
@@ -212,30 +210,14 @@ static int write_meta(struct creation *c, struct filemap_error *reterr)
 	return r < 0 ? fail(c, r, "flush", "meta.new", reterr) : 0;
 }
 
-static int sync_parent(struct creation *c)
-{
-	int fd = fm__sys_openat(c->dir.fd, "..", O_RDONLY | O_DIRECTORY, 0);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = fm__sys_fsync(fd);
-	fm__sys_close(fd);
-	return r;
-}
-
 static int name_meta(struct creation *c, struct filemap_error *reterr)
 {
-	int r = fm__sys_rename(c->dir.fd, "meta.new", "meta", false);
+	int r = fm__sys_rename(c->dir->fd, "meta.new", "meta", false);
 
 	if (r < 0)
 		return fail(c, r, "rename", "meta.new", reterr);
 	c->made = (c->made & ~MADE_META_NEW) | MADE_META;
-	r = fm__sys_fsync(c->dir.fd);
-	if (r < 0)
-		return fail(c, r, "sync directory", "log directory", reterr);
-	r = sync_parent(c);
-	return r < 0 ? fail(c, r, "sync parent directory", "parent directory", reterr) : 0;
+	return fm__log_dir_sync_names(c->dir, reterr);
 }
 
 /* meta first, LOCK last: at each point between, the directory is one that may be taken over. */
@@ -245,14 +227,14 @@ static void undo(struct creation *c)
 
 	fm__log_segment_name(0, "seg", name);
 	if (c->made & MADE_META)
-		(void)fm__sys_unlinkat(c->dir.fd, "meta", 0);
+		(void)fm__sys_unlinkat(c->dir->fd, "meta", 0);
 	if (c->made & MADE_META_NEW)
-		(void)fm__sys_unlinkat(c->dir.fd, "meta.new", 0);
+		(void)fm__sys_unlinkat(c->dir->fd, "meta.new", 0);
 	if (c->made & MADE_SEGMENT)
-		(void)fm__sys_unlinkat(c->dir.fd, name, 0);
+		(void)fm__sys_unlinkat(c->dir->fd, name, 0);
 	if (c->made & MADE_LOCK)
-		(void)fm__sys_unlinkat(c->dir.fd, "LOCK", 0);
-	fm__log_dir_close(&c->dir);
+		(void)fm__sys_unlinkat(c->dir->fd, "LOCK", 0);
+	fm__log_dir_close(c->dir);
 	if (c->made & MADE_DIRECTORY)
 		(void)fm__sys_unlinkat(AT_FDCWD, c->path, AT_REMOVEDIR);
 }
@@ -272,7 +254,7 @@ static int create(struct creation *c, unsigned permissions, struct filemap_error
 	r = check_contents(c, reterr);
 	if (r < 0)
 		return r;
-	r = fm__sys_list_dir(c->dir.fd, remove_leftover, &c->dir);
+	r = fm__sys_list_dir(c->dir->fd, remove_leftover, c->dir);
 	if (r < 0)
 		return fail(c, r, "remove leftover file", "log directory", reterr);
 	r = make_segment(c, reterr);
@@ -285,21 +267,19 @@ static int create(struct creation *c, unsigned permissions, struct filemap_error
 }
 
 int fm__log_dir_create(const char *path, const struct fm__log_geometry *g, unsigned permissions,
-		       struct fm__log_dir *ret, struct filemap_error *reterr)
+		       struct fm__log_dir *dir, struct filemap_error *reterr)
 {
 	struct creation c = {
-		.dir = {.fd = -1, .lock_fd = -1, .meta_fd = -1},
+		.dir = dir,
 		.geometry = g,
 		.path = path,
 	};
 	int r;
 
 	assert(fm__log_geometry_valid(g));
+	*dir = FM_LOG_DIR_CLOSED;
 	r = create(&c, permissions, reterr);
-	if (r < 0) {
+	if (r < 0)
 		undo(&c);
-		return r;
-	}
-	*ret = c.dir;
-	return 0;
+	return r;
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/util.h"
+#include "log/fork.h"
 #include "sys/sys.h"
 
 void fm__log_segment_name(uint64_t n, const char *suffix, char name[FM_LOG_NAME_SIZE])
@@ -45,23 +47,67 @@ bool fm__log_segment_parse(const char *name, const char *suffix, uint64_t *ret_n
 	return true;
 }
 
-static void dir_init(struct fm__log_dir *dir)
+/* LOCK's descriptor gets into the struct and out of it while no fork can come between: see fork.c. */
+int fm__log_dir_open_lock(struct fm__log_dir *dir, int flags, unsigned permissions)
 {
-	*dir = (struct fm__log_dir){.fd = -1, .lock_fd = -1, .meta_fd = -1};
+	int fd;
+
+	fm__log_fork_hold();
+	fd = fm__sys_openat(dir->fd, "LOCK", flags, permissions);
+	if (fd >= 0)
+		dir->lock_fd = fd;
+	fm__log_fork_release();
+	return fd < 0 ? fd : 0;
+}
+
+static void close_lock(struct fm__log_dir *dir)
+{
+	fm__log_fork_hold();
+	fm__sys_close(fm__take_fd(&dir->lock_fd));
+	fm__log_fork_release();
 }
 
 void fm__log_dir_close(struct fm__log_dir *dir)
 {
+	close_lock(dir);
 	fm__sys_close(dir->meta_fd);
-	fm__sys_close(dir->lock_fd);
 	fm__sys_close(dir->fd);
 	fm__free(dir->path);
-	dir_init(dir);
+	*dir = FM_LOG_DIR_CLOSED;
+}
+
+static int sync_parent(const struct fm__log_dir *dir)
+{
+	int fd = fm__sys_openat(dir->fd, "..", O_RDONLY | O_DIRECTORY, 0);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = fm__sys_fsync(fd);
+	fm__sys_close(fd);
+	return r;
+}
+
+int fm__log_dir_sync_names(const struct fm__log_dir *dir, struct filemap_error *reterr)
+{
+	const char *step = "sync directory", *subject = "log directory";
+	int r = fm__sys_fsync(dir->fd);
+
+	if (r >= 0) {
+		step = "sync parent directory";
+		subject = "parent directory";
+		r = sync_parent(dir);
+	}
+	if (r >= 0)
+		return 0;
+	r = fm__fail(reterr, r, step, subject);
+	fm__fail_detail(reterr, dir->path);
+	return r;
 }
 
 int fm__log_dir_start(const char *path, struct fm__log_dir *ret, struct filemap_error *reterr)
 {
-	dir_init(ret);
+	*ret = FM_LOG_DIR_CLOSED;
 	ret->path = fm__strdup(path);
 	if (!ret->path)
 		return fm__fail(reterr, -ENOMEM, "allocate memory", "path");
@@ -78,10 +124,9 @@ int fm__log_dir_start(const char *path, struct fm__log_dir *ret, struct filemap_
 
 static int open_lock(struct fm__log_dir *dir, int flags, struct filemap_error *reterr)
 {
-	dir->lock_fd = fm__sys_openat(dir->fd, "LOCK", flags, 0);
-	if (dir->lock_fd < 0)
-		return fm__fail(reterr, dir->lock_fd, "open", "LOCK");
-	return 0;
+	int r = fm__log_dir_open_lock(dir, flags, 0);
+
+	return r < 0 ? fm__fail(reterr, r, "open", "LOCK") : 0;
 }
 
 static int open_meta(struct fm__log_dir *dir, int flags, struct filemap_error *reterr)
@@ -105,25 +150,22 @@ static int open_meta(struct fm__log_dir *dir, int flags, struct filemap_error *r
 	return 0;
 }
 
-int fm__log_dir_open(const char *path, unsigned access, struct fm__log_dir *ret, struct filemap_error *reterr)
+int fm__log_dir_open(const char *path, unsigned access, struct fm__log_dir *dir, struct filemap_error *reterr)
 {
 	/* O_NONBLOCK: a FIFO in the place of a file must not hold us up */
 	int flags = (access == FM_LOG_RW ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
-	struct fm__log_dir dir;
-	int r = fm__log_dir_start(path, &dir, reterr);
+	int r = fm__log_dir_start(path, dir, reterr);
 
 	if (r < 0)
 		return r;
-	r = open_meta(&dir, flags, reterr);
+	r = open_meta(dir, flags, reterr);
 	if (r == 0)
-		r = open_lock(&dir, flags, reterr);
+		r = open_lock(dir, flags, reterr);
 	if (r < 0) {
 		fm__fail_detail(reterr, path);
-		fm__log_dir_close(&dir);
-		return r;
+		fm__log_dir_close(dir);
 	}
-	*ret = dir;
-	return 0;
+	return r;
 }
 
 /* A lock on a file that lost its name would let a second writer in through the new one. */

@@ -13,20 +13,25 @@ struct fm__log_dir {
 	char *path;  /* as given, for messages */
 };
 
+#define FM_LOG_DIR_CLOSED ((struct fm__log_dir){.fd = -1, .lock_fd = -1, .meta_fd = -1})
+
 #define FM_LOG_NAME_SIZE 40
 /* "%016x.seg", "%016x.prep" */
 void fm__log_segment_name(uint64_t n, const char *suffix, char name[FM_LOG_NAME_SIZE]);
 bool fm__log_segment_parse(const char *name, const char *suffix, uint64_t *ret_n);
 
-/* Open an existing log directory: dir->fd, LOCK, meta. A directory without meta is no log:
- * FILEMAP_ECORRUPT never, but -ENOENT with subject "meta" and the hint "not a log". `writable` descriptors
- * of LOCK and meta are opened if writable != 0 (FM_LOG_RW), read-only ones otherwise. */
+/* Open an existing log directory: dir->fd, LOCK, meta. A directory without meta is no log: -ENOENT with subject
+ * "meta" and the hint "not a log". LOCK and meta are opened as `access` says. `dir` is closed after a failure. */
 #define FM_LOG_RO 0u
 #define FM_LOG_RW 1u
-int fm__log_dir_open(const char *path, unsigned access, struct fm__log_dir *ret, struct filemap_error *reterr);
+int fm__log_dir_open(const char *path, unsigned access, struct fm__log_dir *dir, struct filemap_error *reterr);
 /* The first half of it: the directory itself and the path, no file in it. */
 int fm__log_dir_start(const char *path, struct fm__log_dir *ret, struct filemap_error *reterr);
-void fm__log_dir_close(struct fm__log_dir *dir); /* also gives up the lock */
+void fm__log_dir_close(struct fm__log_dir *dir); /* also gives up the lock; fine if it is closed */
+/* The other half: dir->lock_fd. Nothing is locked yet. */
+int fm__log_dir_open_lock(struct fm__log_dir *dir, int flags, unsigned permissions);
+/* Make the names in the directory, and its own name, durable. */
+int fm__log_dir_sync_names(const struct fm__log_dir *dir, struct filemap_error *reterr);
 
 /* R0: take the writer lock (OFD write lock on byte 0 of LOCK), then check that the name LOCK is still the
  * locked inode. FILEMAP_ELOCKED: another process writes; FILEMAP_EREPLACED: not the
@@ -35,9 +40,10 @@ int fm__log_dir_lock(struct fm__log_dir *dir, struct filemap_error *reterr);
 int fm__log_dir_writer_lives(const struct fm__log_dir *dir); /* 1, 0 or -errno */
 
 /* "Creation" of the format: directory, LOCK (taken and held), segment 0, meta. Opens like dir_open(RW).
- * -EEXIST if there is a meta already. Takes over only what the format allows, else -ENOTEMPTY. */
+ * -EEXIST if there is a meta already. Takes over only what the format allows, else -ENOTEMPTY. `dir` is closed
+ * after a failure. */
 int fm__log_dir_create(const char *path, const struct fm__log_geometry *g, unsigned permissions,
-		       struct fm__log_dir *ret, struct filemap_error *reterr);
+		       struct fm__log_dir *dir, struct filemap_error *reterr);
 
 /* O1 up to the directory sync (without meta): n becomes a segment of S bytes of zeros and a header. The
  * descriptor (O_RDWR) is given: the one to map and to flush through. -EEXIST is not expected: leftovers named

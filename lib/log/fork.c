@@ -4,8 +4,11 @@
  * marked. Invariant: no child keeps a writer's lock alive after the writer has gone. A child made by vfork(2)
  * or clone(2) behind libc's back is not noticed; when it executes a program the descriptors close.
  */
-#include "log/writer.h"
+#include "log/fork.h"
 
+#include <pthread.h>
+
+#include "log/writer.h"
 #include "sys/sys.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;

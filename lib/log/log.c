@@ -29,12 +29,10 @@ static int create_dir(struct filemap_log *log, const char *path, const struct fi
 
 static int open_locked(struct filemap_log *log, const char *path, struct filemap_error *reterr)
 {
-	struct fm__log_dir dir;
-	int r = fm__log_dir_open(path, FM_LOG_RW, &dir, reterr);
+	int r = fm__log_dir_open(path, FM_LOG_RW, &log->dir, reterr);
 
 	if (r < 0)
 		return r;
-	log->dir = dir;
 	return fm__log_dir_lock(&log->dir, reterr);
 }
 
@@ -206,7 +204,7 @@ static struct filemap_log *new_log(const struct filemap_log_options *o)
 		fm__free(log);
 		return NULL;
 	}
-	log->dir = (struct fm__log_dir){.fd = -1, .lock_fd = -1, .meta_fd = -1};
+	log->dir = FM_LOG_DIR_CLOSED;
 	log->queue = o->queue;
 	log->max_lag = o->max_lag;
 	return log;
@@ -222,9 +220,14 @@ static void free_log(struct filemap_log *log, uint32_t inherited)
 		fm__log_ctl_forget(log->ctl);
 	else
 		fm__log_ctl_close(log->ctl);
+	/* A child that libc did not tell about keeps the descriptor's lock, unless it is given up by name. */
+	if (!inherited && log->dir.lock_fd >= 0)
+		(void)fm__sys_ofd_lock(log->dir.lock_fd, F_UNLCK, 0, 1);
 	fm__log_dir_close(&log->dir);
-	if (!inherited)
-		fm__log_done_locks(log); /* in a child they may be held by threads that it does not have */
+	if (!inherited) { /* in a child the locks may be held by threads that it does not have */
+		fm__log_fork_leave(log);
+		fm__log_done_locks(log);
+	}
 	fm__free(log);
 }
 
@@ -251,15 +254,12 @@ int filemap_log_open(const char *dir, const struct filemap_log_options *options,
 		free_log(log, 0);
 		return fm__fail(reterr, r, "watch for fork", "process");
 	}
-	fm__log_fork_hold();
 	r = open_dir(log, dir, &o, reterr);
-	fm__log_fork_release();
 	if (r == 0)
 		r = recover(log, &report, &tail, reterr);
 	if (r == 0)
 		r = start(log, tail, reterr);
 	if (r < 0) {
-		fm__log_fork_leave(log);
 		free_log(log, 0);
 		return r;
 	}
@@ -336,8 +336,5 @@ void filemap_log_close(struct filemap_log *log)
 	fm__log_threads_stop(log, FM_LOG_STOP_NOW);
 	if (log->queue)
 		fm__log_group_abandon(log);
-	/* A child that libc did not tell about keeps the descriptor's lock, unless it is given up by name. */
-	(void)fm__sys_ofd_lock(log->dir.lock_fd, F_UNLCK, 0, 1);
-	fm__log_fork_leave(log);
 	free_log(log, 0);
 }

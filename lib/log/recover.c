@@ -108,18 +108,6 @@ static int make_durable(const struct fm__log_dir *dir, const struct fm__log_foun
 	return r;
 }
 
-static int sync_parent(const struct fm__log_dir *dir)
-{
-	int fd = fm__sys_openat(dir->fd, "..", O_RDONLY | O_DIRECTORY, 0);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = fm__sys_fsync(fd);
-	fm__sys_close(fd);
-	return r;
-}
-
 /*
  * A creation that was killed after it had named meta may not have come to sync that name. The first opening does
  * it instead: an epoch above the first one is written only behind this.
@@ -127,17 +115,7 @@ static int sync_parent(const struct fm__log_dir *dir)
 static int make_names_durable(const struct fm__log_dir *dir, const struct fm__log_found *found,
 			      struct filemap_error *reterr)
 {
-	int r;
-
-	if (found->meta.epoch > 1)
-		return 0;
-	r = fm__sys_fsync(dir->fd);
-	if (r < 0)
-		return fm__fail(reterr, r, "sync directory", "log directory");
-	r = sync_parent(dir);
-	if (r < 0)
-		return fm__fail(reterr, r, "sync parent directory", "parent directory");
-	return 0;
+	return found->meta.epoch > 1 ? 0 : fm__log_dir_sync_names(dir, reterr);
 }
 
 /* R8b. The seals below sealed_below are on the device by now, so that meta may say so. */

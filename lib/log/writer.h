@@ -15,6 +15,7 @@
 
 #include "log/ctl.h"
 #include "log/dir.h"
+#include "log/fork.h"
 #include "log/recover.h"
 
 #define FM_LOG_POISONED (1u << 0) /* bits of filemap_log.refused */
@@ -139,13 +140,6 @@ int fm__log_meta_clean(struct filemap_log *log, uint64_t end); /* structural; wh
 int fm__log_meta_mark(struct filemap_log *log); /* the watermark; nothing to do = 0 */
 int fm__log_init_locks(struct filemap_log *log);
 void fm__log_done_locks(struct filemap_log *log);
-
-/* ---- fork.c ---- */
-int fm__log_fork_enter(struct filemap_log *log);
-void fm__log_fork_leave(struct filemap_log *log);
-/* Between these no fork happens: a LOCK descriptor that no handle owns yet must not get into a child. */
-void fm__log_fork_hold(void);
-void fm__log_fork_release(void);
 
 /* ---- claim.c ---- */
 struct fm__log_claimed {

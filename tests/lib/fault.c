@@ -34,6 +34,12 @@ static int armed_nth;       /* counts down; 0 = nothing armed */
 static int armed_error;
 static bool armed_persistent;
 static const char *fired_call;
+static struct {
+	char call[32];
+	int nth; /* counts down; 0 = none */
+	void (*run)(void *);
+	void *context;
+} hook;
 static bool tracing;
 static char trace[TRACE_SIZE];
 static size_t trace_length;
@@ -65,10 +71,21 @@ void fault_arm_call_persistent(const char *call, int nth, int error)
 	arm(call, nth, error, true);
 }
 
+void fault_hook(const char *call, int nth, void (*run)(void *), void *context)
+{
+	pthread_mutex_lock(&mutex);
+	snprintf(hook.call, sizeof hook.call, "%s", call);
+	hook.nth = nth;
+	hook.run = run;
+	hook.context = context;
+	pthread_mutex_unlock(&mutex);
+}
+
 void fault_reset(void)
 {
 	arm("", 0, 0, false);
 	pthread_mutex_lock(&mutex);
+	hook.nth = 0;
 	memset(calls, 0, sizeof calls);
 	tracing = false;
 	trace_length = 0;
@@ -155,9 +172,21 @@ static bool strike(const char *name, bool by_name)
 	return true;
 }
 
+static void run_hook(const char *name)
+{
+	pthread_mutex_lock(&mutex);
+	const bool due = hook.nth > 0 && strcmp(hook.call, name) == 0 && --hook.nth == 0;
+	void (*const run)(void *) = hook.run;
+	void *const context = hook.context;
+	pthread_mutex_unlock(&mutex);
+	if (due)
+		run(context);
+}
+
 /* 0: go on with the real call; else the -error to return. */
 static int pass(const char *name)
 {
+	run_hook(name);
 	pthread_mutex_lock(&mutex);
 	struct call *call = find_call(name);
 	call->name = name;

@@ -20,6 +20,9 @@ bool fault_fired(void);
 const char *fault_fired_call(void);                    /* "openat"; "" if none fired */
 int fault_count(const char *call);                     /* how often it was called since reset */
 
+/* Call `hook` once, before the nth call of this one from now. */
+void fault_hook(const char *call, int nth, void (*hook)(void *), void *context);
+
 void fault_trace_start(void);                          /* begins to record names, forgets older ones */
 const char *fault_trace(void);                         /* "openat flock fstat map " */
 

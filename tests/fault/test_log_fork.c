@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * Any thread may fork while another one opens a log. The child that comes of it must not keep the log's lock:
+ * neither when the writer dies, nor when its opening fails.
+ */
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "log_app.h"
+
+struct scene {
+	const char *path;
+	const char *step; /* the call before which the fork comes */
+	int hold[2];      /* the innermost child lives until the writing end is closed */
+};
+
+static void fork_bystander(void *context)
+{
+	const struct scene *scene = context;
+	pid_t child = fork();
+	char byte;
+
+	assert_true(child >= 0);
+	if (child != 0)
+		return;
+	close(scene->hold[1]);
+	_exit(read(scene->hold[0], &byte, 1) == 0 ? 0 : 1);
+}
+
+/* Dies with the log open, as if it was killed. */
+static int write_and_die(void *context)
+{
+	struct scene *scene = context;
+
+	fault_reset();
+	fault_hook(scene->step, 1, fork_bystander, scene);
+	app_append_some(app_open(scene->path, NULL, NULL), 0, 3);
+	return fault_count(scene->step) > 0 ? 0 : 1;
+}
+
+static void writer_that_dies_leaves_no_lock_with_a_child_forked_in_its_opening(void **state)
+{
+	static const char *const steps[] = {"mkdirat", "ofd_lock", "pwrite", "fdatasync", "rename", "fsync"};
+	struct scene scene;
+
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "log%zu", i);
+		scene = (struct scene){.path = t_path(*state, name), .step = steps[i]};
+		assert_ok(pipe(scene.hold));
+		assert_int_equal(t_in_child(write_and_die, &scene), 0);
+		filemap_log_close(app_open(scene.path, NULL, NULL));
+		assert_int_equal(app_count(scene.path, FILEMAP_PUBLISHED), 3);
+		close(scene.hold[0]);
+		close(scene.hold[1]);
+	}
+}
+
+static void opening_that_fails_leaves_no_lock_with_a_child_forked_in_it(void **state)
+{
+	struct scene scene = {.path = t_path(*state, "log")};
+	struct filemap_log *log;
+
+	filemap_log_close(app_open(scene.path, NULL, NULL));
+	assert_ok(pipe(scene.hold));
+	fault_reset();
+	fault_hook("pwrite", 1, fork_bystander, &scene);
+	fault_arm_call("pwrite", 1, EIO);
+	assert_int_equal(filemap_log_open(scene.path, NULL, &log, NULL, NULL), -EIO);
+	assert_string_equal(fault_fired_call(), "pwrite");
+	fault_reset();
+	filemap_log_close(app_open(scene.path, NULL, NULL));
+	close(scene.hold[0]);
+	close(scene.hold[1]);
+	assert_true(wait(NULL) > 0);
+}
+
+T_MAIN(T_TEST(writer_that_dies_leaves_no_lock_with_a_child_forked_in_its_opening),
+       T_TEST(opening_that_fails_leaves_no_lock_with_a_child_forked_in_it))
