@@ -14,9 +14,8 @@
 #include "sys/sys.h"
 
 static const char no_ring[] =
-	"io_uring is missing from the kernel, switched off by kernel.io_uring_disabled, forbidden "
-	"by "
-	"a container's seccomp filter, or short of locked memory or descriptors; "
+	"io_uring is missing from the kernel, switched off by kernel.io_uring_disabled, "
+	"forbidden by a container's seccomp filter, or short of locked memory or descriptors; "
 	"FILEMAP_QUEUE_THREADS works everywhere";
 
 int fm__queue_allowed(const struct filemap_queue *queue)
