@@ -52,7 +52,8 @@ static void write_zeros(const char *path, size_t size)
 
 static void floor_append(struct bench *b)
 {
-	bench_require(pwrite(b->floor_fd, b->record, RECORD, (off_t)b->floor_offset) < 0 ? -errno : 0, "pwrite");
+	bench_require(pwrite(b->floor_fd, b->record, RECORD, (off_t)b->floor_offset) < 0 ? -errno : 0,
+		      "pwrite");
 	bench_require(fdatasync(b->floor_fd) < 0 ? -errno : 0, "fdatasync");
 	b->floor_offset = (b->floor_offset + RECORD) % FLOOR_SIZE;
 }
@@ -70,7 +71,8 @@ static void queue_append(struct bench *b)
 	uint64_t ticket;
 
 	bench_require(filemap_write_all(b->map, b->map_offset, b->record, RECORD), "write");
-	bench_require(filemap_queue_flush(b->queue, b->map, b->map_offset, RECORD, NULL, NULL, &ticket), "submit");
+	bench_require(filemap_queue_flush(b->queue, b->map, b->map_offset, RECORD, NULL, NULL, &ticket),
+		      "submit");
 	bench_require(filemap_queue_wait(b->queue, ticket, -1, &done), "wait");
 	bench_require(done.result, "queued flush");
 	b->map_offset = (b->map_offset + RECORD) % FLOOR_SIZE;
@@ -95,10 +97,11 @@ static void set_up(struct bench *b, const char *below)
 	b->floor_fd = open(in(b, "floor"), O_RDWR | O_CLOEXEC);
 	bench_require(b->floor_fd < 0 ? -errno : 0, "open");
 	bench_require(filemap_open(in(b, "map"), FILEMAP_WRITE, NULL, &b->map, NULL), "map");
-	bench_require(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.flags = FILEMAP_QUEUE_ONE_THREAD), &b->queue, NULL),
-		      "queue");
-	bench_require(filemap_log_open(in(b, "log"), FILEMAP_LOG_OPTIONS(.flags = FILEMAP_LOG_CREATE), &b->log,
-				       NULL, NULL),
+	bench_require(
+		filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.flags = FILEMAP_QUEUE_ONE_THREAD), &b->queue, NULL),
+		"queue");
+	bench_require(filemap_log_open(in(b, "log"), FILEMAP_LOG_OPTIONS(.flags = FILEMAP_LOG_CREATE),
+				       &b->log, NULL, NULL),
 		      "log");
 }
 
@@ -120,8 +123,10 @@ int main(int argc, char **argv)
 {
 	static void (*const ways[])(struct bench *) = {floor_append, map_append, queue_append, log_append};
 	static const char *const names[] = {
-		"pwrite + fdatasync of a written page (floor)", "mapped store + filemap_flush_range",
-		"mapped store + queued flush", "log append + wait DURABLE",
+		"pwrite + fdatasync of a written page (floor)",
+		"mapped store + filemap_flush_range",
+		"mapped store + queued flush",
+		"log append + wait DURABLE",
 	};
 	enum { WAYS = sizeof ways / sizeof *ways };
 	const size_t rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 2000;

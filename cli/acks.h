@@ -12,8 +12,8 @@ struct cli_acks {
 	uint64_t durable_records; /* popped so far */
 };
 
-int cli_acks_push(struct cli_acks *acks, uint64_t lsn);          /* 0 or -ENOMEM */
-void cli_acks_advance(struct cli_acks *acks, uint64_t durable);  /* pops everything below */
+int cli_acks_push(struct cli_acks *acks, uint64_t lsn);         /* 0 or -ENOMEM */
+void cli_acks_advance(struct cli_acks *acks, uint64_t durable); /* pops everything below */
 void cli_acks_done(struct cli_acks *acks);
 
 #endif

@@ -29,9 +29,9 @@ extern const struct cli_command cli_log_append, cli_log_cat, cli_log_info, cli_l
 
 /* Every message goes to standard error and begins with "filemap: ". */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-int cli_fail(const char *subject, int code, const struct filemap_error *error); /* returns CLI_FAILED */
+int cli_fail(const char *subject, int code, const struct filemap_error *error);       /* returns CLI_FAILED */
 int cli_usage(const struct cli_command *self, const char *problem, const char *what); /* CLI_USAGE */
-int cli_help(const struct cli_command *self); /* CLI_OK */
+int cli_help(const struct cli_command *self);                                         /* CLI_OK */
 
 /* Flush standard output: CLI_OK, or CLI_FAILED after saying so (a full disk must not pass unnoticed). */
 int cli_finish_output(void);

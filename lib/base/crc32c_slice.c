@@ -5,6 +5,7 @@
  */
 #include "base/crc32c_hw.h"
 
+/* clang-format off */
 const uint32_t fm__crc32c_slice[8][256] = {
 	{
 		0x00000000, 0xf26b8303, 0xe13b70f7, 0x1350f3f4, 0xc79a971f, 0x35f1141c, 0x26a1e7e8,

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+/* clang-format off */
 #define FM_ERRNO_MAP(XX)									\
 	XX(EPERM, "Operation not permitted")							\
 	XX(ENOENT, "No such file or directory")							\

@@ -15,17 +15,17 @@
 /* Codes from here up to 0 are negative errnos; everything below is ours. */
 #define LOWEST_ERRNO (-4095)
 
-#define NAME_CASE(name, value, text)                                                               \
-	case value:                                                                                \
+#define NAME_CASE(name, value, text) \
+	case value:                  \
 		return "FILEMAP_" #name;
-#define TEXT_CASE(name, value, text)                                                               \
-	case value:                                                                                \
+#define TEXT_CASE(name, value, text) \
+	case value:                  \
 		return text;
-#define ERRNO_NAME_CASE(name, text)                                                                \
-	case name:                                                                                 \
+#define ERRNO_NAME_CASE(name, text) \
+	case name:                  \
 		return #name;
-#define ERRNO_TEXT_CASE(name, text)                                                                \
-	case name:                                                                                 \
+#define ERRNO_TEXT_CASE(name, text) \
+	case name:                  \
 		return text;
 
 static const char *errno_name(int number)
@@ -100,8 +100,7 @@ static void format_range(const struct filemap_error *error, char *to, size_t siz
 }
 
 /* A piece is printed between its delimiters, or not at all. */
-#define PIECE(before, text, after)                                                                 \
-	(text) ? (before) : "", (text) ? (text) : "", (text) ? (after) : ""
+#define PIECE(before, text, after) (text) ? (before) : "", (text) ? (text) : "", (text) ? (after) : ""
 
 FILEMAP_API int filemap_error_format(const struct filemap_error *error, char *buf, size_t size)
 {

@@ -80,8 +80,8 @@ static void place(const struct filemap_log *log, uint64_t lsn, uint64_t size, ui
 	if (fits)
 		*ret = (struct fm__log_claimed){.lsn = lsn, .need = n};
 	else
-		*ret = (struct fm__log_claimed){.lsn = fm__log_start(&log->g, n + 1),
-						.pad = lsn, .need = n + 1};
+		*ret = (struct fm__log_claimed){
+			.lsn = fm__log_start(&log->g, n + 1), .pad = lsn, .need = n + 1};
 }
 
 int fm__log_claim(struct filemap_log *log, uint64_t size, uint64_t now_ms, struct fm__log_claimed *ret)
@@ -97,8 +97,8 @@ int fm__log_claim(struct filemap_log *log, uint64_t size, uint64_t now_ms, struc
 			return -EAGAIN;
 		/* `durable` may come to be start(n+1): the word must not stay behind it, in n. */
 		next = fm__log_canonical(&log->g, ret->lsn + size);
-		if (__atomic_compare_exchange_n(&log->claim, &word, pack(log, next), false,
-						__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&log->claim, &word, pack(log, next), false, __ATOMIC_SEQ_CST,
+						__ATOMIC_RELAXED))
 			break;
 	}
 	if (ret->lsn == fm__log_start(&log->g, ret->need))

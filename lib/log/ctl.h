@@ -19,7 +19,8 @@ struct fm__log_ctl_view {
 };
 
 /* Writer: make or take over the file (4096 bytes, replaced by a new one if it has another size). */
-int fm__log_ctl_open_writer(const struct fm__log_dir *dir, struct fm__log_ctl **ret, struct filemap_error *reterr);
+int fm__log_ctl_open_writer(const struct fm__log_dir *dir, struct fm__log_ctl **ret,
+			    struct filemap_error *reterr);
 /* Writer: only what is there already; -ENOENT, or -EINVAL if it is no regular file of 4096 bytes. */
 int fm__log_ctl_take_over(const struct fm__log_dir *dir, struct fm__log_ctl **ret);
 /* Reader: read-only; -ENOENT. */
@@ -36,7 +37,7 @@ void fm__log_ctl_start(struct fm__log_ctl *ctl, const struct fm__log_geometry *g
 void fm__log_ctl_set_state(struct fm__log_ctl *ctl, uint32_t state);
 void fm__log_ctl_set_last(struct fm__log_ctl *ctl, uint64_t last);
 void fm__log_ctl_store_published(struct fm__log_ctl *ctl, uint64_t published); /* wakes nobody */
-void fm__log_ctl_publish(struct fm__log_ctl *ctl, uint64_t published); /* and wakes */
-void fm__log_ctl_durable(struct fm__log_ctl *ctl, uint64_t durable);   /* and wakes */
+void fm__log_ctl_publish(struct fm__log_ctl *ctl, uint64_t published);         /* and wakes */
+void fm__log_ctl_durable(struct fm__log_ctl *ctl, uint64_t durable);           /* and wakes */
 
 #endif

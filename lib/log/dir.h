@@ -6,11 +6,11 @@
 #include "log/meta.h"
 
 struct fm__log_dir {
-	int fd;      /* O_RDONLY|O_DIRECTORY */
-	int lock_fd; /* LOCK; -1 = not opened */
-	int meta_fd; /* -1 = not opened */
+	int fd;               /* O_RDONLY|O_DIRECTORY */
+	int lock_fd;          /* LOCK; -1 = not opened */
+	int meta_fd;          /* -1 = not opened */
 	unsigned permissions; /* of files created in it */
-	char *path;  /* as given, for messages */
+	char *path;           /* as given, for messages */
 };
 
 #define FM_LOG_DIR_CLOSED ((struct fm__log_dir){.fd = -1, .lock_fd = -1, .meta_fd = -1})
@@ -24,7 +24,8 @@ bool fm__log_segment_parse(const char *name, const char *suffix, uint64_t *ret_n
  * "meta" and the hint "not a log". LOCK and meta are opened as `access` says. `dir` is closed after a failure. */
 #define FM_LOG_RO 0u
 #define FM_LOG_RW 1u
-int fm__log_dir_open(const char *path, unsigned access, struct fm__log_dir *dir, struct filemap_error *reterr);
+int fm__log_dir_open(const char *path, unsigned access, struct fm__log_dir *dir,
+		     struct filemap_error *reterr);
 /* The first half of it: the directory itself and the path, no file in it. */
 int fm__log_dir_start(const char *path, struct fm__log_dir *ret, struct filemap_error *reterr);
 void fm__log_dir_close(struct fm__log_dir *dir); /* also gives up the lock; fine if it is closed */

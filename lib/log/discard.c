@@ -42,7 +42,7 @@ static int find_last(struct tail *tail, int fd, uint64_t from, uint64_t to, uint
 		int r;
 
 		r = fm__log_read_exactly(fd, tail->buffer, length,
-			at % tail->found->meta.geometry.segment_size, tail->reterr);
+					 at % tail->found->meta.geometry.segment_size, tail->reterr);
 		if (r < 0)
 			return r;
 		if (!fm__log_all_zero(tail->buffer, length)) {
@@ -60,8 +60,7 @@ static int find_last(struct tail *tail, int fd, uint64_t from, uint64_t to, uint
 static int used_until(struct tail *tail, uint64_t n, uint64_t *ret)
 {
 	const struct fm__log_geometry *g = &tail->found->meta.geometry;
-	uint64_t from = FM_MAX(tail->found->end, fm__log_start(g, n)), to = fm__log_end(g, n),
-		 used = 0;
+	uint64_t from = FM_MAX(tail->found->end, fm__log_start(g, n)), to = fm__log_end(g, n), used = 0;
 	struct fm__log_header header;
 	int fd, r;
 
@@ -163,8 +162,8 @@ static int discard_parts(struct tail *tail, uint64_t *ret_end)
 	return 0;
 }
 
-int fm__log_discard_tail(const struct fm__log_dir *dir, const struct fm__log_found *found,
-	uint64_t published, uint64_t *ret_end, struct filemap_error *reterr)
+int fm__log_discard_tail(const struct fm__log_dir *dir, const struct fm__log_found *found, uint64_t published,
+			 uint64_t *ret_end, struct filemap_error *reterr)
 {
 	struct tail tail = {.dir = dir, .found = found, .published = published, .reterr = reterr};
 	int r;

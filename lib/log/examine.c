@@ -46,7 +46,7 @@ static int read_meta(int fd, int sync, struct fm__log_meta *ret, struct filemap_
 }
 
 int fm__log_examine_meta(const struct fm__log_dir *dir, int sync, struct fm__log_meta *ret,
-	struct filemap_error *reterr)
+			 struct filemap_error *reterr)
 {
 	int fd, r;
 
@@ -141,7 +141,7 @@ static int examine_steps(struct fm__log_examination *e)
 }
 
 int fm__log_examine(const struct fm__log_dir *dir, unsigned flags, struct fm__log_found *ret,
-	struct filemap_error *reterr)
+		    struct filemap_error *reterr)
 {
 	struct fm__log_examination e = {
 		.dir = dir, .flags = flags, .reterr = reterr, .broken = UINT64_MAX, .scan.fd = -1};

@@ -45,8 +45,7 @@ static int chain_agrees(struct fm__log_examination *e)
 
 	if (!(e->flags & FM_LOG_EXAMINE_ALL) || !e->chain.whole || e->chain.n >= e->seals)
 		return 1;
-	r = fm__log_examine_trailer(
-		e->scan.fd, &e->found.meta.geometry, e->chain.n, &trailer, e->reterr);
+	r = fm__log_examine_trailer(e->scan.fd, &e->found.meta.geometry, e->chain.n, &trailer, e->reterr);
 	if (r <= 0)
 		return r;
 	return trailer.frames == e->chain.frames && trailer.chain == e->chain.crc;

@@ -22,14 +22,13 @@ static int count_segment(void *context, const char *name)
 	struct presence *presence = context;
 	uint64_t n;
 
-	if (fm__log_segment_parse(name, "seg", &n) && n >= presence->lowest &&
-		n <= presence->highest)
+	if (fm__log_segment_parse(name, "seg", &n) && n >= presence->lowest && n <= presence->highest)
 		presence->count++;
 	return 0;
 }
 
 static int missing(const struct fm__log_geometry *g, uint64_t n, const char *name,
-	struct filemap_error *reterr)
+		   struct filemap_error *reterr)
 {
 	fm__fail_errno(reterr, FILEMAP_ECORRUPT, ENOENT, "find segment", "segment");
 	fm__fail_detail(reterr, name);
@@ -39,7 +38,7 @@ static int missing(const struct fm__log_geometry *g, uint64_t n, const char *nam
 
 /* Ends soon, whatever meta says about the last segment: fewer names than segments, so one of the next is missing. */
 static int find_missing(const struct fm__log_dir *dir, const struct fm__log_geometry *g,
-	const struct presence *presence, struct filemap_error *reterr)
+			const struct presence *presence, struct filemap_error *reterr)
 {
 	char name[FM_LOG_NAME_SIZE];
 	struct stat st;
@@ -57,8 +56,8 @@ static int find_missing(const struct fm__log_dir *dir, const struct fm__log_geom
 	return 0;
 }
 
-int fm__log_examine_presence(const struct fm__log_dir *dir, const struct fm__log_geometry *g,
-	uint64_t lowest, uint64_t highest, struct filemap_error *reterr)
+int fm__log_examine_presence(const struct fm__log_dir *dir, const struct fm__log_geometry *g, uint64_t lowest,
+			     uint64_t highest, struct filemap_error *reterr)
 {
 	struct presence presence = {.lowest = lowest, .highest = highest};
 	int r;
@@ -73,8 +72,8 @@ int fm__log_examine_presence(const struct fm__log_dir *dir, const struct fm__log
 	return find_missing(dir, g, &presence, reterr);
 }
 
-int fm__log_examine_trailer(int fd, const struct fm__log_geometry *g, uint64_t n,
-	struct fm__log_trailer *ret, struct filemap_error *reterr)
+int fm__log_examine_trailer(int fd, const struct fm__log_geometry *g, uint64_t n, struct fm__log_trailer *ret,
+			    struct filemap_error *reterr)
 {
 	uint8_t block[FM_LOG_BLOCK];
 	int r;
@@ -115,8 +114,7 @@ static int check_segment(struct fm__log_examination *e, uint64_t n)
 	struct fm__log_header header;
 	int fd, r;
 
-	r = fm__log_scan_open(
-		e->dir, &e->found.meta.geometry, n, FM_LOG_RO, &fd, &header, e->reterr);
+	r = fm__log_scan_open(e->dir, &e->found.meta.geometry, n, FM_LOG_RO, &fd, &header, e->reterr);
 	if (r < 0)
 		return r;
 	e->found.epoch = FM_MAX(e->found.epoch, header.epoch);

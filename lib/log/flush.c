@@ -8,7 +8,7 @@
 #include "base/util.h"
 #include "log/writer.h"
 
-#define CROWD 4       /* waiters from which on the flusher thread leads */
+#define CROWD 4        /* waiters from which on the flusher thread leads */
 #define QUIET_ROUNDS 8 /* flushes with less than two waiters after which it stops */
 
 size_t fm__log_part(const struct filemap_log *log, uint64_t n, uint64_t from, uint64_t to, size_t *ret_offset)

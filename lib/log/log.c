@@ -67,8 +67,7 @@ static uint32_t announce_recovery(struct filemap_log *log, struct fm__log_ctl_vi
 
 	if (fm__log_ctl_take_over(&log->dir, &log->ctl) < 0)
 		return 0;
-	if (fm__log_meta_read(log->dir.meta_fd, &meta) < 0 ||
-	    !fm__log_ctl_trusted(log->ctl, &meta.geometry))
+	if (fm__log_meta_read(log->dir.meta_fd, &meta) < 0 || !fm__log_ctl_trusted(log->ctl, &meta.geometry))
 		return 0;
 	fm__log_ctl_load(log->ctl, ret_old);
 	fm__log_ctl_set_state(log->ctl, FM_LOG_CTL_RECOVERING);
@@ -83,7 +82,8 @@ static int examine(struct filemap_log *log, struct fm__log_found *ret, struct fi
 		return r;
 	if (ret->state == FILEMAP_LOG_CORRUPT) {
 		r = fm__fail(reterr, FILEMAP_ECORRUPT, "find the end", "log");
-		fm__fail_hint(reterr, "a durable record is damaged or missing; filemap_log_verify tells more");
+		fm__fail_hint(reterr,
+			      "a durable record is damaged or missing; filemap_log_verify tells more");
 		fm__fail_range(reterr, ret->end, ret->durable > ret->end ? ret->durable - ret->end : 0);
 		fm__fail_detail(reterr, log->dir.path);
 		return r;
@@ -167,8 +167,8 @@ static int start_positions(struct filemap_log *log, uint64_t tail, struct filema
 	log->marked = log->meta.durable;
 	log->rotate_ms = UINT64_MAX;
 	if (fm__log_segment_of(&log->g, tail) <= log->ready)
-		log->rotate_ms = fm__log_slot(log, fm__log_segment_of(&log->g, tail))->time_base +
-				 (UINT32_MAX - 1);
+		log->rotate_ms =
+			fm__log_slot(log, fm__log_segment_of(&log->g, tail))->time_base + (UINT32_MAX - 1);
 	fm__log_claim_start(log, tail);
 	return 0;
 }

@@ -19,7 +19,8 @@ struct fm__log_meta {
 };
 
 void fm__log_meta_encode(const struct fm__log_meta *meta, uint8_t block[FM_LOG_BLOCK]);
-int fm__log_meta_decode(const uint8_t block[FM_LOG_BLOCK], struct fm__log_meta *ret); /* 0, ECORRUPT, EVERSION */
+int fm__log_meta_decode(const uint8_t block[FM_LOG_BLOCK],
+			struct fm__log_meta *ret); /* 0, ECORRUPT, EVERSION */
 
 /* The valid slot with the highest sequence; -EIO...; FILEMAP_ECORRUPT: none; FILEMAP_EVERSION: any slot that
  * is intact says so. The caller did R1's fdatasync. */

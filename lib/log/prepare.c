@@ -86,7 +86,8 @@ static bool prepare_due(const struct filemap_log *log)
 	uint64_t ready = fm__log_load(&log->ready);
 
 	return fm__log_usable(log) == 0 && !log->stop &&
-	       (fm__log_wanted(log) > ready || log->demanded > ready) && ready + 1 - log->oldest < log->slot_count;
+	       (fm__log_wanted(log) > ready || log->demanded > ready) &&
+	       ready + 1 - log->oldest < log->slot_count;
 }
 
 static int prepare_next(struct filemap_log *log)
@@ -127,8 +128,8 @@ static int rest(struct filemap_log *log)
 {
 	const uint64_t before = fm__log_load(&log->durable);
 	const bool unmarked = before > fm__log_load(&log->marked);
-	const struct fm__log_deadline until = unmarked ? fm__log_deadline(FM_LOG_IDLE_MS)
-						       : (struct fm__log_deadline){UINT64_MAX};
+	const struct fm__log_deadline until =
+		unmarked ? fm__log_deadline(FM_LOG_IDLE_MS) : (struct fm__log_deadline){UINT64_MAX};
 	int r;
 
 	log->preparer_rests = !unmarked;

@@ -20,15 +20,15 @@ struct fm__reader_segment {
 struct filemap_log_reader {
 	struct fm__log_dir dir;
 	struct fm__log_geometry geometry;
-	struct fm__log_ctl *ctl;  /* of the writer that lived at the last refresh, or NULL */
-	uint64_t examined;        /* sequence of the meta whose examination `limit` stems from; 0 = none */
-	uint64_t first;           /* records below are gone */
-	uint64_t limit;           /* what this reader may see ends here ... */
-	uint64_t end;             /* ... and the log here: limit <= end */
-	uint64_t lsn;             /* of the next frame */
+	struct fm__log_ctl *ctl; /* of the writer that lived at the last refresh, or NULL */
+	uint64_t examined;       /* sequence of the meta whose examination `limit` stems from; 0 = none */
+	uint64_t first;          /* records below are gone */
+	uint64_t limit;          /* what this reader may see ends here ... */
+	uint64_t end;            /* ... and the log here: limit <= end */
+	uint64_t lsn;            /* of the next frame */
 	uint32_t level;
-	uint32_t corrupt;         /* 1: at `end` a record is missing that was durable */
-	uint32_t expected_epoch;  /* of the frame at `lsn`, which was not there at the seek; 0 = any */
+	uint32_t corrupt;        /* 1: at `end` a record is missing that was durable */
+	uint32_t expected_epoch; /* of the frame at `lsn`, which was not there at the seek; 0 = any */
 	uint32_t reserved;
 	uint64_t clock;
 	struct fm__reader_segment window[FM_READER_WINDOW];
@@ -40,8 +40,8 @@ int fm__reader_refresh(struct filemap_log_reader *reader, struct filemap_log_rep
 		       struct filemap_error *reterr);
 
 /* Segment n, mapped: viewed until the next call. Errors as fm__log_segment_open. */
-int fm__reader_segment(struct filemap_log_reader *reader, uint64_t n,
-		       const struct fm__reader_segment **ret, struct filemap_error *reterr);
+int fm__reader_segment(struct filemap_log_reader *reader, uint64_t n, const struct fm__reader_segment **ret,
+		       struct filemap_error *reterr);
 void fm__reader_segments_done(struct filemap_log_reader *reader);
 
 #endif

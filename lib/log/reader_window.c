@@ -40,8 +40,8 @@ static int map_segment(struct filemap_log_reader *reader, uint64_t n, struct fm_
 	return 0;
 }
 
-int fm__reader_segment(struct filemap_log_reader *reader, uint64_t n,
-		       const struct fm__reader_segment **ret, struct filemap_error *reterr)
+int fm__reader_segment(struct filemap_log_reader *reader, uint64_t n, const struct fm__reader_segment **ret,
+		       struct filemap_error *reterr)
 {
 	struct fm__reader_segment *segment = NULL;
 	int r;

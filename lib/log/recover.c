@@ -45,8 +45,7 @@ static int write_again(struct redirty *redirty, int fd, uint64_t from, uint64_t 
 			return r;
 		r = fm__sys_pwrite(fd, redirty->buffer, length, from);
 		if (r < 0)
-			return fm__fail(
-				redirty->reterr, r, "write again what was found", "segment");
+			return fm__fail(redirty->reterr, r, "write again what was found", "segment");
 	}
 	r = fm__sys_fdatasync(fd);
 	if (r < 0)
@@ -60,8 +59,7 @@ static int redirty_segment(struct redirty *redirty, uint64_t n, uint64_t from, u
 	struct fm__log_header header;
 	int fd, r;
 
-	r = fm__log_scan_open(
-		redirty->dir, redirty->geometry, n, FM_LOG_RW, &fd, &header, redirty->reterr);
+	r = fm__log_scan_open(redirty->dir, redirty->geometry, n, FM_LOG_RW, &fd, &header, redirty->reterr);
 	if (r < 0)
 		return r;
 	r = write_again(redirty, fd, from, to);
@@ -95,7 +93,7 @@ static int redirty_parts(struct redirty *redirty, const struct fm__log_found *fo
 
 /* R8a */
 static int make_durable(const struct fm__log_dir *dir, const struct fm__log_found *found,
-	struct filemap_error *reterr)
+			struct filemap_error *reterr)
 {
 	struct redirty redirty = {.dir = dir, .geometry = &found->meta.geometry, .reterr = reterr};
 	int r;
@@ -119,8 +117,8 @@ static int make_names_durable(const struct fm__log_dir *dir, const struct fm__lo
 }
 
 /* R8b. The seals below sealed_below are on the device by now, so that meta may say so. */
-static int begin_epoch(
-	const struct fm__log_dir *dir, struct fm__log_found *found, struct filemap_error *reterr)
+static int begin_epoch(const struct fm__log_dir *dir, struct fm__log_found *found,
+		       struct filemap_error *reterr)
 {
 	struct fm__log_meta meta = found->meta;
 	int r;
@@ -141,7 +139,7 @@ static int begin_epoch(
 }
 
 int fm__log_recover(const struct fm__log_dir *dir, const struct fm__log_ctl_view *ctl,
-	struct fm__log_found *found, uint64_t *ret_end, struct filemap_error *reterr)
+		    struct fm__log_found *found, uint64_t *ret_end, struct filemap_error *reterr)
 {
 	int r;
 

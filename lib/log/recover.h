@@ -8,21 +8,22 @@
 
 struct fm__log_found {
 	struct fm__log_meta meta;
-	uint32_t state;      /* FILEMAP_LOG_CLEAN, _TORN, _CORRUPT */
-	uint32_t epoch;      /* the highest one seen in meta, headers, trailers, valid frames */
-	uint64_t durable;    /* D */
-	uint64_t end;        /* X */
+	uint32_t state;   /* FILEMAP_LOG_CLEAN, _TORN, _CORRUPT */
+	uint32_t epoch;   /* the highest one seen in meta, headers, trailers, valid frames */
+	uint64_t durable; /* D */
+	uint64_t end;     /* X */
 	uint64_t scanned_from;
-	uint64_t records, bytes;       /* DATA frames in [scanned_from, X) */
-	uint64_t promise_end;          /* the promise that a frame at X may carry, see R8d: D after R8a is X */
-	uint64_t evidence_at;          /* CORRUPT: the frame or trailer that promised more than X, 0: meta */
-	uint64_t sealed_below;         /* s0: every lower segment has a valid trailer */
-	uint32_t clean_meta;           /* R4 answered without a scan */
+	uint64_t records, bytes; /* DATA frames in [scanned_from, X) */
+	uint64_t promise_end;    /* the promise that a frame at X may carry, see R8d: D after R8a is X */
+	uint64_t evidence_at;    /* CORRUPT: the frame or trailer that promised more than X, 0: meta */
+	uint64_t sealed_below;   /* s0: every lower segment has a valid trailer */
+	uint32_t clean_meta;     /* R4 answered without a scan */
 	uint32_t reserved;
 };
 
 #define FM_LOG_EXAMINE_ALL 1u /* scan from meta.first and check seals, chains and all frames (verify) */
-#define FM_LOG_EXAMINE_SCAN 2u /* scan from the last seal on also if meta says CLEAN; check all headers and seals */
+#define FM_LOG_EXAMINE_SCAN \
+	2u /* scan from the last seal on also if meta says CLEAN; check all headers and seals */
 /* R1-R7. 0 also when state is CORRUPT; negative for IO errors, EVERSION, a missing or damaged meta or segment
  * (FILEMAP_ECORRUPT, reterr->offset = position). */
 int fm__log_examine(const struct fm__log_dir *dir, unsigned flags, struct fm__log_found *ret,
@@ -38,6 +39,7 @@ int fm__log_recover(const struct fm__log_dir *dir, const struct fm__log_ctl_view
 		    struct fm__log_found *found, uint64_t *ret_end, struct filemap_error *reterr);
 
 /* R8e: delete segments above last and below seg(first), .prep and .del leftovers. */
-int fm__log_sweep(const struct fm__log_dir *dir, const struct fm__log_meta *meta, struct filemap_error *reterr);
+int fm__log_sweep(const struct fm__log_dir *dir, const struct fm__log_meta *meta,
+		  struct filemap_error *reterr);
 
 #endif

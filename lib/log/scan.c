@@ -19,7 +19,7 @@
 #define COMMIT_POSITION(g, lsn) (((lsn) / (g)->unit) & ((UINT64_C(1) << 36) - 1))
 
 void fm__log_scan_init(struct fm__log_scan *scan, const struct fm__log_dir *dir,
-	const struct fm__log_geometry *geometry, struct filemap_error *reterr)
+		       const struct fm__log_geometry *geometry, struct filemap_error *reterr)
 {
 	*scan = (struct fm__log_scan){.dir = dir, .geometry = geometry, .reterr = reterr, .fd = -1};
 }
@@ -33,9 +33,9 @@ void fm__log_scan_done(struct fm__log_scan *scan)
 	scan->have = 0;
 }
 
-int fm__log_scan_open(const struct fm__log_dir *dir, const struct fm__log_geometry *geometry,
-	uint64_t n, unsigned access, int *ret_fd, struct fm__log_header *ret_header,
-	struct filemap_error *reterr)
+int fm__log_scan_open(const struct fm__log_dir *dir, const struct fm__log_geometry *geometry, uint64_t n,
+		      unsigned access, int *ret_fd, struct fm__log_header *ret_header,
+		      struct filemap_error *reterr)
 {
 	char name[FM_LOG_NAME_SIZE];
 	int r;
@@ -56,8 +56,7 @@ int fm__log_scan_open(const struct fm__log_dir *dir, const struct fm__log_geomet
 	return r;
 }
 
-int fm__log_read_exactly(
-	int fd, void *to, size_t length, uint64_t offset, struct filemap_error *reterr)
+int fm__log_read_exactly(int fd, void *to, size_t length, uint64_t offset, struct filemap_error *reterr)
 {
 	int64_t got = fm__sys_pread(fd, to, length, offset);
 
@@ -110,8 +109,7 @@ static int fill_window(struct fm__log_scan *scan, uint64_t lsn)
 	int r;
 
 	scan->have = 0;
-	r = fm__log_read_exactly(
-		scan->fd, scan->window, length, lsn % g->segment_size, scan->reterr);
+	r = fm__log_read_exactly(scan->fd, scan->window, length, lsn % g->segment_size, scan->reterr);
 	if (r < 0)
 		return r;
 	scan->at = lsn;
@@ -139,8 +137,7 @@ int fm__log_scan_at(struct fm__log_scan *scan, uint64_t lsn, uint64_t need, cons
 }
 
 /* Could the header at `at` be a frame that fits? Then *ret is how many of its bytes the checksum needs. */
-static bool plausible(
-	const struct fm__log_geometry *g, uint64_t lsn, const uint8_t *at, uint64_t *ret)
+static bool plausible(const struct fm__log_geometry *g, uint64_t lsn, const uint8_t *at, uint64_t *ret)
 {
 	uint64_t word = fm__get_le64(at);
 	uint64_t size = (word & ((UINT64_C(1) << 28) - 1)) * g->unit;
@@ -180,8 +177,8 @@ bool fm__log_all_zero(const uint8_t *bytes, size_t length)
 }
 
 /* Offset of the first commit word in the chunk that belongs where it stands; `length` if there is none. */
-static uint64_t find_commit(
-	const struct fm__log_geometry *g, uint64_t lsn, const uint8_t *chunk, uint64_t length)
+static uint64_t find_commit(const struct fm__log_geometry *g, uint64_t lsn, const uint8_t *chunk,
+			    uint64_t length)
 {
 	uint64_t offset, expected = COMMIT_POSITION(g, lsn);
 
@@ -195,8 +192,8 @@ static uint64_t find_commit(
 	return length;
 }
 
-int fm__log_scan_candidate(
-	struct fm__log_scan *scan, uint64_t lsn, uint64_t until, uint64_t *ret, uint32_t *any)
+int fm__log_scan_candidate(struct fm__log_scan *scan, uint64_t lsn, uint64_t until, uint64_t *ret,
+			   uint32_t *any)
 {
 	while (lsn < until) {
 		uint64_t length = FM_MIN(CHUNK, until - lsn), found;

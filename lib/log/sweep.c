@@ -63,7 +63,7 @@ static int sweep_name(void *context, const char *name)
 }
 
 int fm__log_sweep(const struct fm__log_dir *dir, const struct fm__log_meta *meta,
-	struct filemap_error *reterr)
+		  struct filemap_error *reterr)
 {
 	struct sweep sweep = {
 		.dir = dir,

@@ -49,9 +49,8 @@ static int examine_live(struct fm__log_examination *e, const struct fm__log_ctl_
 	return 0;
 }
 
-int fm__log_examine_live(const struct fm__log_dir *dir, unsigned flags,
-	const struct fm__log_ctl_view *view, struct fm__log_found *ret,
-	struct filemap_error *reterr)
+int fm__log_examine_live(const struct fm__log_dir *dir, unsigned flags, const struct fm__log_ctl_view *view,
+			 struct fm__log_found *ret, struct filemap_error *reterr)
 {
 	struct fm__log_examination e = {
 		.dir = dir, .flags = flags, .reterr = reterr, .broken = UINT64_MAX, .scan.fd = -1};
@@ -66,7 +65,7 @@ int fm__log_examine_live(const struct fm__log_dir *dir, unsigned flags,
 
 /* AGAIN: there is no word of the writer that can be trusted, yet or any more. */
 static int verify_live(const struct fm__log_dir *dir, unsigned flags, struct fm__log_found *ret,
-	struct filemap_error *reterr)
+		       struct filemap_error *reterr)
 {
 	struct fm__log_ctl_view view;
 	struct fm__log_meta meta;
@@ -90,7 +89,7 @@ static int verify_live(const struct fm__log_dir *dir, unsigned flags, struct fm_
 
 /* What was found holds only if no writer lived meanwhile: none lives now, and none has left its mark in meta. */
 static int verify_closed(const struct fm__log_dir *dir, unsigned flags, struct fm__log_found *ret,
-	struct filemap_error *reterr)
+			 struct filemap_error *reterr)
 {
 	struct fm__log_meta before, after;
 	int r, found, lives;
@@ -111,7 +110,7 @@ static int verify_closed(const struct fm__log_dir *dir, unsigned flags, struct f
 }
 
 static int verify_once(const struct fm__log_dir *dir, unsigned flags, struct fm__log_found *ret,
-	struct filemap_error *reterr)
+		       struct filemap_error *reterr)
 {
 	int lives = fm__log_dir_writer_lives(dir);
 
@@ -123,7 +122,7 @@ static int verify_once(const struct fm__log_dir *dir, unsigned flags, struct fm_
 }
 
 static int verify(const struct fm__log_dir *dir, unsigned flags, struct fm__log_found *ret,
-	struct filemap_error *reterr)
+		  struct filemap_error *reterr)
 {
 	struct filemap_error error; /* of a try that may yet be repeated */
 	int r;
@@ -144,7 +143,7 @@ static int verify(const struct fm__log_dir *dir, unsigned flags, struct fm__log_
 }
 
 int filemap_log_verify(const char *dir, unsigned flags, struct filemap_log_report *ret_report,
-	struct filemap_error *reterr)
+		       struct filemap_error *reterr)
 {
 	struct fm__log_found found;
 	struct fm__log_dir opened;
@@ -159,8 +158,8 @@ int filemap_log_verify(const char *dir, unsigned flags, struct filemap_log_repor
 	r = fm__log_dir_open(dir, FM_LOG_RO, &opened, reterr);
 	if (r < 0)
 		return r;
-	r = verify(&opened, flags & FILEMAP_LOG_DEEP ? FM_LOG_EXAMINE_ALL : FM_LOG_EXAMINE_SCAN,
-		&found, reterr);
+	r = verify(&opened, flags & FILEMAP_LOG_DEEP ? FM_LOG_EXAMINE_ALL : FM_LOG_EXAMINE_SCAN, &found,
+		   reterr);
 	fm__log_dir_close(&opened);
 	if (r < 0)
 		return r;

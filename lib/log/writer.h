@@ -44,9 +44,9 @@ struct fm__log_group {
 	struct filemap_log *log; /* NULL: the log was closed meanwhile */
 	uint64_t end;            /* durable once every part succeeded */
 	struct fm__log_count count;
-	uint32_t left;           /* parts without a result, and one for who submits; atomic */
-	int32_t result;          /* first failure; atomic */
-	uint32_t parts, waited;  /* under lock: tickets there are, and those that somebody waited for */
+	uint32_t left;          /* parts without a result, and one for who submits; atomic */
+	int32_t result;         /* first failure; atomic */
+	uint32_t parts, waited; /* under lock: tickets there are, and those that somebody waited for */
 	uint64_t tickets[];
 };
 
@@ -62,15 +62,15 @@ struct filemap_log {
 
 	/* Atomics. */
 	uint32_t refused;
-	int32_t cause;           /* what poisoned it; 0 = nothing */
-	uint32_t publish_asked;  /* somebody committed since the pass began */
+	int32_t cause;             /* what poisoned it; 0 = nothing */
+	uint32_t publish_asked;    /* somebody committed since the pass began */
 	uint32_t publish_sleepers; /* threads that sleep until `published` moves */
-	uint64_t claim;          /* see claim.c */
-	uint64_t ready;          /* the highest segment that may be claimed in */
-	uint64_t rotate_ms;      /* from this time on frames go to the next segment: `time` would overflow */
+	uint64_t claim;            /* see claim.c */
+	uint64_t ready;            /* the highest segment that may be claimed in */
+	uint64_t rotate_ms; /* from this time on frames go to the next segment: `time` would overflow */
 	uint64_t published, durable;
-	uint64_t marked;         /* `durable` as meta has it on the device */
-	uint64_t hole_since_ns;  /* a pass stopped at an uncommitted claim; 0 = at the tail */
+	uint64_t marked;        /* `durable` as meta has it on the device */
+	uint64_t hole_since_ns; /* a pass stopped at an uncommitted claim; 0 = at the tail */
 	struct fm__log_count appended;
 
 	/* Under publish_lock: counts below `published`. */
@@ -99,7 +99,8 @@ struct filemap_log {
 	struct fm__log_group *group;
 	struct fm__log_count flushed; /* counts below `durable` */
 	uint64_t flushes, prepared, sealed;
-	uint32_t preparer_rests; /* it sleeps without a deadline: the next group wakes it to wait for an idle time */
+	uint32_t
+		preparer_rests; /* it sleeps without a deadline: the next group wakes it to wait for an idle time */
 
 	struct filemap_log *next_open; /* fork.c */
 };
@@ -134,10 +135,10 @@ int fm__log_options_place(const char *path, struct filemap_error *reterr);
 int fm__log_usable(const struct filemap_log *log); /* 0, FILEMAP_EFORKED, FILEMAP_EPOISONED */
 void fm__log_poison(struct filemap_log *log, int cause);
 void fm__log_set_durable(struct filemap_log *log, uint64_t end, const struct fm__log_count *count);
-int fm__log_meta_last(struct filemap_log *log, uint64_t n);   /* structural; poisons on failure, as all three */
-int fm__log_meta_sealed(struct filemap_log *log, uint64_t n); /* structural: every segment below n */
+int fm__log_meta_last(struct filemap_log *log, uint64_t n); /* structural; poisons on failure, as all three */
+int fm__log_meta_sealed(struct filemap_log *log, uint64_t n);  /* structural: every segment below n */
 int fm__log_meta_clean(struct filemap_log *log, uint64_t end); /* structural; what was clean already stays */
-int fm__log_meta_mark(struct filemap_log *log); /* the watermark; nothing to do = 0 */
+int fm__log_meta_mark(struct filemap_log *log);                /* the watermark; nothing to do = 0 */
 int fm__log_init_locks(struct filemap_log *log);
 void fm__log_done_locks(struct filemap_log *log);
 
@@ -151,7 +152,7 @@ void fm__log_claim_start(struct filemap_log *log, uint64_t tail);
 int fm__log_claim(struct filemap_log *log, uint64_t size, uint64_t now_ms, struct fm__log_claimed *ret);
 void fm__log_claims_stop(struct filemap_log *log);
 void fm__log_claims_allow(struct filemap_log *log);
-uint64_t fm__log_tail(const struct filemap_log *log); /* canonical */
+uint64_t fm__log_tail(const struct filemap_log *log);   /* canonical */
 uint64_t fm__log_wanted(const struct filemap_log *log); /* the segment that should be ready by now */
 
 /* ---- published.c ---- */
@@ -163,7 +164,8 @@ uint64_t fm__log_publish_now(struct filemap_log *log, struct fm__log_count *ret)
 void fm__log_lead(struct filemap_log *log); /* `lock` held before and after; a flush on this thread */
 void fm__log_flusher_take_over(struct filemap_log *log); /* `lock` held */
 /* The part of segment n in [from, to): offset and length in it; 0 = nothing of it. */
-size_t fm__log_part(const struct filemap_log *log, uint64_t n, uint64_t from, uint64_t to, size_t *ret_offset);
+size_t fm__log_part(const struct filemap_log *log, uint64_t n, uint64_t from, uint64_t to,
+		    size_t *ret_offset);
 
 /* ---- wait.c ---- */
 int fm__log_reach(struct filemap_log *log, unsigned level, uint64_t target, int timeout_ms);

@@ -33,8 +33,7 @@ static int map_whole(struct filemap *map, int fd, struct filemap_error *reterr)
 int fm__map_adopt(int fd, const char *path, unsigned mode, uint32_t flags, struct filemap **ret_map,
 		  struct filemap_error *reterr)
 {
-	const struct fm__plan plan = {
-		.mode = mode, .flags = flags, .window = {0, FM_WINDOW_FOLLOWS}};
+	const struct fm__plan plan = {.mode = mode, .flags = flags, .window = {0, FM_WINDOW_FOLLOWS}};
 	struct filemap *map;
 	int r;
 

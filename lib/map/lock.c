@@ -67,8 +67,8 @@ static int pause_before_retry(uint64_t started_ns, uint32_t wait_ms, unsigned *p
 	return fm__sys_sleep_ms(pause);
 }
 
-int fm__lock_take(struct fm__lock *lock, int fd, uint64_t device, uint64_t inode,
-		  const struct fm__plan *plan, struct filemap_error *reterr)
+int fm__lock_take(struct fm__lock *lock, int fd, uint64_t device, uint64_t inode, const struct fm__plan *plan,
+		  struct filemap_error *reterr)
 {
 	unsigned pause_ms = FIRST_PAUSE_MS;
 	uint64_t started_ns = 0;

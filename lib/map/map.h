@@ -17,7 +17,7 @@ struct fm__flush {
 	struct fm__backing *backing; /* referenced; NULL = nothing to do, the result is 0 at once */
 	int fd;                      /* borrowed from the backing */
 	uint32_t reserved;
-	uint64_t offset, length;     /* of the file; page cover of the range asked for */
+	uint64_t offset, length; /* of the file; page cover of the range asked for */
 };
 
 /* Check the range (and the state: FILEMAP_EPOISONED, FILEMAP_ERANGE) and take a reference. */

@@ -14,9 +14,8 @@
 
 #define FLAGS_CREATE (FILEMAP_CREATE | FILEMAP_CREATE_NEW)
 #define FLAGS_WRITE_ONLY (FLAGS_CREATE | FILEMAP_TRUNCATE | FILEMAP_SPARSE | FILEMAP_NO_DURABLE_NAME)
-#define FLAGS_KNOWN                                                                                \
-	(FLAGS_WRITE_ONLY | FILEMAP_EMPTY | FILEMAP_NOFOLLOW | FILEMAP_LOCK_IF_SUPPORTED |         \
-	 FILEMAP_DONTFORK)
+#define FLAGS_KNOWN \
+	(FLAGS_WRITE_ONLY | FILEMAP_EMPTY | FILEMAP_NOFOLLOW | FILEMAP_LOCK_IF_SUPPORTED | FILEMAP_DONTFORK)
 
 static const char *const step = "check options";
 
@@ -33,7 +32,8 @@ static int check_flags(unsigned mode, uint32_t flags, struct filemap_error *rete
 	if (flags & ~FLAGS_KNOWN)
 		return fm__options_refuse(reterr, "flags", "a bit that this version does not know is set");
 	if (mode == FILEMAP_READ && (flags & FLAGS_WRITE_ONLY))
-		return fm__options_refuse(reterr, "flags",
+		return fm__options_refuse(
+			reterr, "flags",
 			"CREATE, CREATE_NEW, TRUNCATE, SPARSE and NO_DURABLE_NAME need FILEMAP_WRITE");
 	if ((flags & FLAGS_CREATE) == FLAGS_CREATE)
 		return fm__options_refuse(reterr, "flags", "choose one of CREATE and CREATE_NEW");

@@ -59,8 +59,7 @@ int fm__range_resolve(size_t size, size_t offset, size_t *length)
 	return *length > size - offset ? FILEMAP_ERANGE : 0;
 }
 
-void fm__range_cover(uint64_t start, uint64_t length, size_t page, uint64_t *ret_start,
-		     uint64_t *ret_length)
+void fm__range_cover(uint64_t start, uint64_t length, size_t page, uint64_t *ret_start, uint64_t *ret_length)
 {
 	uint64_t first = fm__align_down(start, page);
 	uint64_t end = fm__align_down(start + length + (page - 1), page);

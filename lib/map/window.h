@@ -38,7 +38,6 @@ int fm__window_span(const struct fm__window *window, uint64_t file_size, uint64_
 int fm__range_resolve(size_t size, size_t offset, size_t *length);
 
 /* The whole pages around [start, start + length) of a file. The sum must fit. */
-void fm__range_cover(uint64_t start, uint64_t length, size_t page, uint64_t *ret_start,
-		     uint64_t *ret_length);
+void fm__range_cover(uint64_t start, uint64_t length, size_t page, uint64_t *ret_start, uint64_t *ret_length);
 
 #endif

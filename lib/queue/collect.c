@@ -75,8 +75,7 @@ static void fill(struct filemap_completion *ret, uint64_t ticket, int result)
 
 static void tell_waiters(struct filemap_queue *queue, uint64_t ticket, int result, uint32_t called)
 {
-	for (struct fm__queue_waiter *waiter = queue->waiters; waiter != NULL;
-		waiter = waiter->next) {
+	for (struct fm__queue_waiter *waiter = queue->waiters; waiter != NULL; waiter = waiter->next) {
 		if (waiter->ticket != ticket)
 			continue;
 		waiter->result = result;
@@ -101,8 +100,8 @@ static void run_callback(struct filemap_queue *queue, const struct fm__request *
 	fm__queue_wake(queue);
 }
 
-static void end_ticket(
-	struct filemap_queue *queue, struct fm__request *request, struct filemap_completion *ret)
+static void end_ticket(struct filemap_queue *queue, struct fm__request *request,
+		       struct filemap_completion *ret)
 {
 	struct fm__request copy = *request;
 
@@ -195,7 +194,7 @@ static int take_any(struct filemap_queue *queue, struct filemap_completion *ret)
 }
 
 static int take_named(struct filemap_queue *queue, struct fm__queue_waiter *waiter,
-	struct filemap_completion *ret)
+		      struct filemap_completion *ret)
 {
 	struct fm__request *request;
 
@@ -225,8 +224,7 @@ static int milliseconds_left(uint64_t deadline_ns)
 
 /* With a callback running on another thread nothing need be in flight: only an announcement
  * helps. */
-static int wait_once(
-	struct filemap_queue *queue, const struct fm__queue_waiter *waiter, int timeout_ms)
+static int wait_once(struct filemap_queue *queue, const struct fm__queue_waiter *waiter, int timeout_ms)
 {
 	if (waiter->called == 1 || queue->in_flight == 0)
 		return fm__queue_sleep(queue, timeout_ms);
@@ -234,7 +232,7 @@ static int wait_once(
 }
 
 static int wait_until(struct filemap_queue *queue, struct fm__queue_waiter *waiter, int timeout_ms,
-	struct filemap_completion *ret)
+		      struct filemap_completion *ret)
 {
 	uint64_t deadline = 0;
 	int left = timeout_ms, r;
@@ -243,8 +241,7 @@ static int wait_until(struct filemap_queue *queue, struct fm__queue_waiter *wait
 		deadline = fm__sys_monotonic_ns() + (uint64_t)timeout_ms * 1000000;
 	for (;;) {
 		collect(queue);
-		r = waiter->ticket == FILEMAP_ANY ? take_any(queue, ret)
-						  : take_named(queue, waiter, ret);
+		r = waiter->ticket == FILEMAP_ANY ? take_any(queue, ret) : take_named(queue, waiter, ret);
 		if (r != 0)
 			return r;
 		if (timeout_ms > 0)
@@ -267,7 +264,7 @@ static void forget_waiter(struct filemap_queue *queue, const struct fm__queue_wa
 }
 
 int filemap_queue_wait(struct filemap_queue *queue, uint64_t ticket, int timeout_ms,
-	struct filemap_completion *ret)
+		       struct filemap_completion *ret)
 {
 	struct fm__queue_waiter waiter = {.ticket = ticket};
 	int r;

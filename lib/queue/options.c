@@ -12,14 +12,12 @@
 #define MOST_WORKERS 64u
 #define FIRST_SIZE ((size_t)24) /* of struct filemap_queue_options in 0.1 */
 
-_Static_assert(
-	sizeof(struct filemap_queue_options) == FIRST_SIZE, "the options of 0.1 have 24 bytes");
+_Static_assert(sizeof(struct filemap_queue_options) == FIRST_SIZE, "the options of 0.1 have 24 bytes");
 
 static int check_fields(const struct filemap_queue_options *o, struct filemap_error *reterr)
 {
 	if (o->flags & ~FILEMAP_QUEUE_ONE_THREAD)
-		return fm__options_refuse(
-			reterr, "flags", "only FILEMAP_QUEUE_ONE_THREAD is known");
+		return fm__options_refuse(reterr, "flags", "only FILEMAP_QUEUE_ONE_THREAD is known");
 	if (o->backend > FILEMAP_QUEUE_THREADS)
 		return fm__options_refuse(reterr, "backend", "AUTO, URING or THREADS");
 	if (o->depth > MOST_DEPTH)
@@ -33,8 +31,8 @@ static int check_fields(const struct filemap_queue_options *o, struct filemap_er
 	return 0;
 }
 
-int fm__queue_options_check(const struct filemap_queue_options *options,
-	struct filemap_queue_options *ret, struct filemap_error *reterr)
+int fm__queue_options_check(const struct filemap_queue_options *options, struct filemap_queue_options *ret,
+			    struct filemap_error *reterr)
 {
 	struct filemap_queue_options o;
 	int r;

@@ -22,8 +22,7 @@ int fm__queue_allowed(const struct filemap_queue *queue)
 {
 	if (queue->generation != fm__fork_generation())
 		return FILEMAP_EFORKED;
-	if ((queue->flags & FILEMAP_QUEUE_ONE_THREAD) &&
-		!pthread_equal(queue->owner, pthread_self()))
+	if ((queue->flags & FILEMAP_QUEUE_ONE_THREAD) && !pthread_equal(queue->owner, pthread_self()))
 		return FILEMAP_EMODE;
 	return 0;
 }
@@ -31,7 +30,7 @@ int fm__queue_allowed(const struct filemap_queue *queue)
 /* ---- opening ---- */
 
 static int open_backend(struct filemap_queue *queue, const struct fm__queue_backend *backend,
-	struct filemap_error *reterr)
+			struct filemap_error *reterr)
 {
 	const char *step = "start queue";
 	int r;
@@ -48,8 +47,7 @@ static int open_uring(struct filemap_queue *queue, struct filemap_error *reterr)
 	bool one_thread = queue->flags & FILEMAP_QUEUE_ONE_THREAD;
 	int r;
 
-	r = open_backend(
-		queue, one_thread ? &fm__queue_uring_owner : &fm__queue_uring_shared, reterr);
+	r = open_backend(queue, one_thread ? &fm__queue_uring_owner : &fm__queue_uring_shared, reterr);
 	if (r < 0)
 		fm__fail_hint(reterr, no_ring);
 	return r;
@@ -57,13 +55,12 @@ static int open_uring(struct filemap_queue *queue, struct filemap_error *reterr)
 
 /* A pool does as well as an owned ring in fan-out, without two hops between threads: AUTO takes the
  * ring only where it saves the threads. */
-static int choose_backend(
-	struct filemap_queue *queue, uint32_t wanted, struct filemap_error *reterr)
+static int choose_backend(struct filemap_queue *queue, uint32_t wanted, struct filemap_error *reterr)
 {
 	if (wanted == FILEMAP_QUEUE_URING)
 		return open_uring(queue, reterr);
 	if (wanted == FILEMAP_QUEUE_AUTO && (queue->flags & FILEMAP_QUEUE_ONE_THREAD) &&
-		open_uring(queue, NULL) == 0)
+	    open_uring(queue, NULL) == 0)
 		return 0;
 	return open_backend(queue, &fm__queue_threads, reterr);
 }
@@ -97,8 +94,8 @@ static struct filemap_queue *new_queue(const struct filemap_queue_options *optio
 	return queue;
 }
 
-int filemap_queue_open(const struct filemap_queue_options *options,
-	struct filemap_queue **ret_queue, struct filemap_error *reterr)
+int filemap_queue_open(const struct filemap_queue_options *options, struct filemap_queue **ret_queue,
+		       struct filemap_error *reterr)
 {
 	struct filemap_queue_options o;
 	struct filemap_queue *queue;
@@ -209,8 +206,8 @@ static uint64_t enqueue(struct filemap_queue *queue, struct fm__request *request
 	return ticket;
 }
 
-int filemap_queue_flush(struct filemap_queue *queue, struct filemap *map, size_t offset,
-	size_t length, filemap_completed *completed, void *context, uint64_t *ret_ticket)
+int filemap_queue_flush(struct filemap_queue *queue, struct filemap *map, size_t offset, size_t length,
+			filemap_completed *completed, void *context, uint64_t *ret_ticket)
 {
 	struct fm__request *request;
 	uint64_t ticket;

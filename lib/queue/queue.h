@@ -31,17 +31,17 @@ enum fm__request_state {
 
 struct fm__request {
 	struct fm__request *next, *previous; /* of the list it is on; whoever owns the list */
-	enum fm__request_state state;	     /* queue->lock */
-	int result;			     /* the backend until done */
-	uint64_t ticket;		     /* 0 while free or filling; queue->lock */
-	filemap_completed *completed;	     /* NULL: a wait claims it */
+	enum fm__request_state state;        /* queue->lock */
+	int result;                          /* the backend until done */
+	uint64_t ticket;                     /* 0 while free or filling; queue->lock */
+	filemap_completed *completed;        /* NULL: a wait claims it */
 	void *context;
 	struct fm__flush flush; /* constant while queued and running */
 
 	/* Of the ring backends, the ring's thread only: how far the flush was cut into pieces. */
 	uint64_t next_offset, left; /* left == 0: every piece was pushed */
-	uint32_t pieces;	    /* pushed, not completed */
-	uint32_t unsent;	    /* of these: not yet taken by the kernel, as far as we know */
+	uint32_t pieces;            /* pushed, not completed */
+	uint32_t unsent;            /* of these: not yet taken by the kernel, as far as we know */
 };
 
 struct fm__request_list {
@@ -64,10 +64,9 @@ struct filemap_queue {
 	uint32_t flags, depth, workers;
 	unsigned generation; /* of forks, at the opening */
 	pthread_t owner;     /* with FILEMAP_QUEUE_ONE_THREAD: the only thread let in */
-	int event;	     /* the eventfd */
+	int event;           /* the eventfd */
 
-	uint32_t
-		progress; /* counts completions; written under the lock, futex waits read without */
+	uint32_t progress; /* counts completions; written under the lock, futex waits read without */
 
 	pthread_mutex_t lock; /* all below; taken before no other lock of the library */
 	struct fm__request *table;
@@ -103,13 +102,13 @@ void fm__queue_wake(struct filemap_queue *queue);     /* sleepers only: they hav
 int fm__queue_sleep(struct filemap_queue *queue, int timeout_ms);
 
 /* ---- for collect.c ---- */
-void fm__queue_start(struct filemap_queue *queue);	  /* lock held: submit everything queued */
-int fm__queue_allowed(const struct filemap_queue *queue); /* 0, FILEMAP_EFORKED, FILEMAP_EMODE */
+void fm__queue_start(struct filemap_queue *queue);            /* lock held: submit everything queued */
+int fm__queue_allowed(const struct filemap_queue *queue);     /* 0, FILEMAP_EFORKED, FILEMAP_EMODE */
 int fm__queue_in_callback(const struct filemap_queue *queue); /* 1: this thread is in one of it */
-void fm__queue_destroy(struct filemap_queue *queue);	      /* wait for all in flight, free all */
+void fm__queue_destroy(struct filemap_queue *queue);          /* wait for all in flight, free all */
 
 /* ---- options.c ---- */
-int fm__queue_options_check(const struct filemap_queue_options *options,
-	struct filemap_queue_options *ret, struct filemap_error *reterr);
+int fm__queue_options_check(const struct filemap_queue_options *options, struct filemap_queue_options *ret,
+			    struct filemap_error *reterr);
 
 #endif

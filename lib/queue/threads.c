@@ -15,7 +15,7 @@
 struct pool {
 	pthread_cond_t work; /* submitted is not empty, or stopping */
 	uint32_t stopping;   /* queue->lock */
-	uint32_t count;	     /* of threads; constant after open */
+	uint32_t count;      /* of threads; constant after open */
 	pthread_t threads[];
 };
 

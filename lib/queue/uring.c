@@ -55,8 +55,8 @@ static void end(struct fm__request *request, int result, struct fm__request_list
 
 /* ---- the ring is broken ---- */
 
-static void end_by_hand(
-	const struct fm__uring *u, struct fm__request *request, struct fm__request_list *ended)
+static void end_by_hand(const struct fm__uring *u, struct fm__request *request,
+			struct fm__request_list *ended)
 {
 	const struct fm__flush *flush = &request->flush;
 	int r;
@@ -114,7 +114,7 @@ static int push_piece(struct fm__uring *u, struct fm__request *request)
 	int r;
 
 	r = fm__ring_push_flush(u->ring, request->flush.fd, request->next_offset, length,
-		(uint64_t)(uintptr_t)request);
+				(uint64_t)(uintptr_t)request);
 	if (r < 0)
 		return r;
 	request->next_offset += length;
@@ -176,7 +176,7 @@ int fm__uring_wait(struct fm__uring *u, int timeout_ms, struct fm__request_list 
 }
 
 static void complete_piece(struct fm__uring *u, const struct fm__ring_completion *completion,
-	struct fm__request_list *ended)
+			   struct fm__request_list *ended)
 {
 	struct fm__request *request = (struct fm__request *)(uintptr_t)completion->user_data;
 

@@ -11,10 +11,10 @@
 struct fm__uring {
 	struct fm__ring *ring;
 	struct fm__request_list pushing; /* begun, not all pieces pushed */
-	struct fm__request_list flying;	 /* all pieces pushed, not all completed */
-	uint32_t in_ring;		 /* pieces pushed and not reaped */
-	uint32_t limit;			 /* in_ring never exceeds it: the completions always fit */
-	int broken;			 /* -errno of the kernel's refusal: never used again */
+	struct fm__request_list flying;  /* all pieces pushed, not all completed */
+	uint32_t in_ring;                /* pieces pushed and not reaped */
+	uint32_t limit;                  /* in_ring never exceeds it: the completions always fit */
+	int broken;                      /* -errno of the kernel's refusal: never used again */
 };
 
 int fm__uring_open(struct fm__uring *u, uint32_t depth);

@@ -19,10 +19,10 @@ struct shared {
 	pthread_t thread;
 	pthread_cond_t started;
 	const char *step; /* what the thread failed at, while opening */
-	int wake;	  /* eventfd */
-	int result;	  /* of opening the ring; queue->lock until ready, as the three below */
-	uint32_t ready;	  /* the opening is over */
-	uint32_t told;	  /* wake is signalled */
+	int wake;         /* eventfd */
+	int result;       /* of opening the ring; queue->lock until ready, as the three below */
+	uint32_t ready;   /* the opening is over */
+	uint32_t told;    /* wake is signalled */
 	uint32_t stopping;
 	uint32_t armed; /* the thread only: the poll is in the ring */
 };

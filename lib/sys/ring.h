@@ -22,16 +22,17 @@ struct fm__ring_completion {
  * Fails with -errno where io_uring is missing, forbidden or out of resources: the opening does a real
  * flush on a private memory file before it says yes. The trial is done once per process. */
 int fm__ring_open(unsigned entries, struct fm__ring **ret);
-void fm__ring_close(struct fm__ring *ring);          /* does not wait for requests; the owner drains first */
-void fm__ring_abandon(struct fm__ring *ring);        /* in a forked child: forget it, touch nothing shared */
+void fm__ring_close(struct fm__ring *ring);   /* does not wait for requests; the owner drains first */
+void fm__ring_abandon(struct fm__ring *ring); /* in a forked child: forget it, touch nothing shared */
 
 /* Every range of [offset, offset+length) reaches the device, as msync does it; 0 < length, any size up to
  * FM_RING_FLUSH_MAX in one request. offset 0 with length UINT64_MAX: the whole file. -EBUSY: no free entry. */
 #define FM_RING_FLUSH_MAX UINT64_C(0xFFFFF000)
 int fm__ring_push_flush(struct fm__ring *ring, int fd, uint64_t offset, uint64_t length, uint64_t user_data);
-int fm__ring_push_poll(struct fm__ring *ring, int fd, uint64_t user_data); /* completes once when fd is readable */
+int fm__ring_push_poll(struct fm__ring *ring, int fd,
+		       uint64_t user_data); /* completes once when fd is readable */
 
-int fm__ring_submit(struct fm__ring *ring);          /* 0 or -errno; -EBUSY, -EAGAIN: reap first, nothing was lost */
+int fm__ring_submit(struct fm__ring *ring); /* 0 or -errno; -EBUSY, -EAGAIN: reap first, nothing was lost */
 /* Submit, then wait until a completion is there: 0; -ETIME; -EINTR. timeout_ms < 0 = for ever, 0 = only look. */
 int fm__ring_wait(struct fm__ring *ring, int timeout_ms);
 int fm__ring_reap(struct fm__ring *ring, struct fm__ring_completion *to, unsigned count); /* how many */

@@ -30,18 +30,22 @@ int fm__sys_fstatat(int dirfd, const char *path, struct stat *ret, int flags);
 int fm__sys_fs_type(int fd, uint64_t *ret); /* f_type of statfs(2) */
 int fm__sys_ftruncate(int fd, uint64_t size);
 int fm__sys_fallocate(int fd, int mode, uint64_t offset, uint64_t length);
-int64_t fm__sys_pread(int fd, void *to, size_t length, uint64_t offset);         /* less only at the end */
-int fm__sys_pwrite(int fd, const void *from, size_t length, uint64_t offset);    /* all of it, or -errno */
-int64_t fm__sys_read(int fd, void *to, size_t length);                           /* one read(2) */
+int64_t fm__sys_pread(int fd, void *to, size_t length, uint64_t offset);      /* less only at the end */
+int fm__sys_pwrite(int fd, const void *from, size_t length, uint64_t offset); /* all of it, or -errno */
+int64_t fm__sys_read(int fd, void *to, size_t length);                        /* one read(2) */
 int fm__sys_fsync(int fd);
 int fm__sys_fdatasync(int fd);
-int fm__sys_flush_range(int fd, uint64_t offset, uint64_t length); /* durable data of this range, by descriptor only */
+int fm__sys_flush_range(int fd, uint64_t offset,
+			uint64_t length); /* durable data of this range, by descriptor only */
 int fm__sys_fadvise(int fd, uint64_t offset, uint64_t length, int advice);
-int fm__sys_flock(int fd, int operation);                                        /* LOCK_*; -EWOULDBLOCK with LOCK_NB */
-int fm__sys_ofd_lock(int fd, int type, uint64_t start, uint64_t length);         /* F_RDLCK, F_WRLCK, F_UNLCK; never waits: -EAGAIN */
-int fm__sys_ofd_test(int fd, int type, uint64_t start, uint64_t length);         /* 1 = somebody else's lock conflicts */
+int fm__sys_flock(int fd, int operation); /* LOCK_*; -EWOULDBLOCK with LOCK_NB */
+int fm__sys_ofd_lock(int fd, int type, uint64_t start,
+		     uint64_t length); /* F_RDLCK, F_WRLCK, F_UNLCK; never waits: -EAGAIN */
+int fm__sys_ofd_test(int fd, int type, uint64_t start,
+		     uint64_t length); /* 1 = somebody else's lock conflicts */
 int fm__sys_unlinkat(int dirfd, const char *name, int flags);
-int fm__sys_rename(int dirfd, const char *from, const char *to, bool replace);   /* within one directory; -EEXIST */
+int fm__sys_rename(int dirfd, const char *from, const char *to,
+		   bool replace); /* within one directory; -EEXIST */
 int fm__sys_mkdirat(int dirfd, const char *path, unsigned mode);
 /* Calls visit for each name but . and ..; stops at the first non-zero result and returns it. */
 int fm__sys_list_dir(int dirfd, int (*visit)(void *context, const char *name), void *context);
@@ -51,22 +55,23 @@ size_t fm__sys_page_size(void);
 int fm__sys_map(void *at, size_t length, int prot, int flags, int fd, uint64_t offset, void **ret);
 int fm__sys_unmap(void *at, size_t length);
 int fm__sys_remap(void *at, size_t old_length, size_t new_length, int flags, void **ret); /* MREMAP_* */
-int fm__sys_msync(void *at, size_t length);                                      /* MS_SYNC; `at` page-aligned */
+int fm__sys_msync(void *at, size_t length); /* MS_SYNC; `at` page-aligned */
 int fm__sys_madvise(void *at, size_t length, int advice);
 
 /* ---- time, waiting, chance ---- */
 uint64_t fm__sys_realtime_ms(void);
 uint64_t fm__sys_monotonic_ns(void);
-int fm__sys_sleep_ms(unsigned ms);                                               /* -EINTR when a signal came */
-int fm__sys_poll_in(int fd, int timeout_ms);                                     /* 1 readable, 0 timed out, -EINTR */
+int fm__sys_sleep_ms(unsigned ms);           /* -EINTR when a signal came */
+int fm__sys_poll_in(int fd, int timeout_ms); /* 1 readable, 0 timed out, -EINTR */
 int fm__sys_eventfd(void);
 int fm__sys_event_signal(int fd);
-int fm__sys_event_clear(int fd);                                                 /* never waits */
-int fm__sys_futex_wait(const uint32_t *word, uint32_t value, int timeout_ms);    /* shared; 0 woken, -EAGAIN, -ETIMEDOUT, -EINTR */
-int fm__sys_futex_wake(const uint32_t *word);                                    /* everybody; shared */
+int fm__sys_event_clear(int fd); /* never waits */
+int fm__sys_futex_wait(const uint32_t *word, uint32_t value,
+		       int timeout_ms);       /* shared; 0 woken, -EAGAIN, -ETIMEDOUT, -EINTR */
+int fm__sys_futex_wake(const uint32_t *word); /* everybody; shared */
 int fm__sys_random(void *to, size_t length);
 int fm__sys_boot_id(uint8_t ret[16]);
-int fm__sys_block_signals(void *old_mask_sigset);                                /* for library threads: all but synchronous ones */
+int fm__sys_block_signals(void *old_mask_sigset); /* for library threads: all but synchronous ones */
 int fm__sys_restore_signals(const void *old_mask_sigset);
 
 #endif

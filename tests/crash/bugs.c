@@ -19,7 +19,7 @@
 static struct named {
 	enum sim_file_kind kind;
 	uint64_t number;
-} *named;
+} * named;
 static size_t named_count, named_room;
 static uint32_t pad_file = SIM_NO_FILE; /* the last write to it was a PAD of the recovery */
 
@@ -108,8 +108,8 @@ bool sim_bug_hides_flush(uint32_t file, uint64_t offset, uint64_t *length, uint6
 
 int __wrap_fm__log_meta_structural(int fd, struct fm__log_meta *meta)
 {
-	return sim_bug(SIM_BUG_META_ONCE) ? fm__log_meta_watermark(fd, meta) :
-					    __real_fm__log_meta_structural(fd, meta);
+	return sim_bug(SIM_BUG_META_ONCE) ? fm__log_meta_watermark(fd, meta)
+					  : __real_fm__log_meta_structural(fd, meta);
 }
 
 uint32_t __wrap_fm__log_back(const struct fm__log_geometry *g, uint64_t lsn, uint64_t durable)

@@ -66,8 +66,8 @@ struct child {
 	const struct sim_lineage *lineage;
 	uint64_t safe;
 	struct sim_rng rng;
-	struct sim_records first; /* what a reader saw before anybody recovered */
-	unsigned looks;           /* flushes of the opening until a foreign reader looks on */
+	struct sim_records first;           /* what a reader saw before anybody recovered */
+	unsigned looks;                     /* flushes of the opening until a foreign reader looks on */
 	struct filemap_log_reader *watcher; /* open all the time */
 	struct sim_records watched;
 };
@@ -82,7 +82,8 @@ static void complain(const char *what, int r, const struct filemap_error *error)
 	char text[250];
 
 	filemap_error_format(error, text, sizeof text);
-	sim_violation("%s: %s%s (%s)", what, filemap_error_name(r), r == FILEMAP_ECORRUPT ? " CORRUPT" : "", text);
+	sim_violation("%s: %s%s (%s)", what, filemap_error_name(r), r == FILEMAP_ECORRUPT ? " CORRUPT" : "",
+		      text);
 }
 
 static void verify_before(struct child *child)
@@ -252,14 +253,14 @@ static unsigned explore(const struct sim_run *run, const struct sim_explore *how
 			const char *parent);
 
 static unsigned check_crash(const struct sim_state *left, const struct sim_lineage *lineage,
-			    enum sim_crash crash, const struct sim_explore *how, unsigned level, uint64_t seed,
-			    const char *parent)
+			    enum sim_crash crash, const struct sim_explore *how, unsigned level,
+			    uint64_t seed, const char *parent)
 {
 	struct child child = {.lineage = lineage, .rng = {seed}};
 	unsigned recoveries = 1;
 
-	child.safe = crash == SIM_KILL && lineage->published > lineage->durable ? lineage->published :
-										   lineage->durable;
+	child.safe = crash == SIM_KILL && lineage->published > lineage->durable ? lineage->published
+										: lineage->durable;
 	sim_run_begin(&child.run, left, lineage, parent);
 	child.run.before.published = child.safe; /* a power cut ends what was only published */
 	verify_before(&child);
@@ -354,8 +355,8 @@ static unsigned crash_here(const struct sim_run *run, const struct sim_state *st
 	if (crash == SIM_META_DAMAGE) /* two slots damaged one after the other are damage, not a crash */
 		below.crashes = (how->crashes & ~(1u << SIM_META_DAMAGE)) | 1u << SIM_POWER;
 	memcpy(where, sim_where, sizeof where);
-	snprintf(sim_where, sizeof sim_where, "%.120s, event %zu/%zu %s mode %d unit %u", where, point, run->count,
-		 crash_names[crash], mode, unit);
+	snprintf(sim_where, sizeof sim_where, "%.120s, event %zu/%zu %s mode %d unit %u", where, point,
+		 run->count, crash_names[crash], mode, unit);
 	sim_crash_state(state, crash, mode, unit, rng, &left);
 	{
 		static uint64_t boots = 1000000;

@@ -113,7 +113,7 @@ static bool touches(const struct sim_dirop *op, char lost[][SIM_NAME], size_t co
 
 static void names_cut(struct sim_file *dir, struct cut *cut)
 {
-	char (*lost)[SIM_NAME] = calloc(dir->op_count * 2 + 1, SIM_NAME);
+	char(*lost)[SIM_NAME] = calloc(dir->op_count * 2 + 1, SIM_NAME);
 	size_t count = 0;
 
 	for (size_t i = 0; i < dir->op_count; i++) {

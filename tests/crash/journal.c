@@ -232,7 +232,8 @@ static void watch(const struct mapping *m)
 		memset(ctl_seen, 0xA5, sizeof ctl_seen); /* the first look takes all */
 	}
 	for (uint32_t at = 0; at < 4 * SIM_LINE; at += 8) {
-		uint64_t now = __atomic_load_n((const uint64_t *)(const void *)(m->at + at), __ATOMIC_ACQUIRE);
+		uint64_t now =
+			__atomic_load_n((const uint64_t *)(const void *)(m->at + at), __ATOMIC_ACQUIRE);
 		if (memcmp(ctl_seen + at, &now, 8) == 0)
 			continue;
 		memcpy(ctl_seen + at, &now, 8);

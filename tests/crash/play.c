@@ -80,7 +80,8 @@ static void check_payload(const struct filemap_log_record *record, struct sim_re
 {
 	static uint8_t expected[LENGTH_MAX];
 
-	*ret = (struct sim_record){.lsn = record->position.lsn, .epoch = record->position.epoch, .id = UINT64_MAX};
+	*ret = (struct sim_record){
+		.lsn = record->position.lsn, .epoch = record->position.epoch, .id = UINT64_MAX};
 	if (record->length >= 8)
 		ret->id = fm__get_le64(record->data);
 	if (record->length < 8 || record->length > sizeof expected || sim_length(ret->id) != record->length) {

@@ -40,19 +40,19 @@ void *sim_grow(void *array, size_t count, size_t *room, size_t size);
 
 /* ---- events ---- */
 enum sim_kind {
-	SIM_STORE,       /* file, offset, length, bytes */
-	SIM_SIZE,        /* file, length = new size */
-	SIM_FLUSHED,     /* file, offset, length, begin: events before `begin` are covered */
-	SIM_FLUSH_FAILED,/* the same range became clean and is not on the device */
-	SIM_CREATED,     /* dir, name, file */
-	SIM_RENAMED,     /* dir, name, to */
-	SIM_UNLINKED,    /* dir, name */
-	SIM_DIR_SYNCED,  /* dir, begin */
-	SIM_INTENT,      /* record id = offset: append is about to be called */
-	SIM_APPENDED,    /* record: append returned */
-	SIM_PUBLISHED,   /* offset: everything below was acknowledged as published */
-	SIM_DURABLE,     /* offset: everything below was acknowledged as durable */
-	SIM_OPENED       /* an opening returned; output = what a reader then found; offset = end */
+	SIM_STORE,        /* file, offset, length, bytes */
+	SIM_SIZE,         /* file, length = new size */
+	SIM_FLUSHED,      /* file, offset, length, begin: events before `begin` are covered */
+	SIM_FLUSH_FAILED, /* the same range became clean and is not on the device */
+	SIM_CREATED,      /* dir, name, file */
+	SIM_RENAMED,      /* dir, name, to */
+	SIM_UNLINKED,     /* dir, name */
+	SIM_DIR_SYNCED,   /* dir, begin */
+	SIM_INTENT,       /* record id = offset: append is about to be called */
+	SIM_APPENDED,     /* record: append returned */
+	SIM_PUBLISHED,    /* offset: everything below was acknowledged as published */
+	SIM_DURABLE,      /* offset: everything below was acknowledged as durable */
+	SIM_OPENED        /* an opening returned; output = what a reader then found; offset = end */
 };
 
 struct sim_record {
@@ -159,9 +159,9 @@ void sim_remove_tree(const char *root);
 
 /* ---- what the application knows ---- */
 struct sim_lineage {
-	struct sim_records records;  /* by lsn: survivors of the last opening, then what was appended */
-	struct sim_records history;  /* everything ever appended, of lost ends too */
-	uint64_t *inflight;          /* ids whose append had not returned */
+	struct sim_records records; /* by lsn: survivors of the last opening, then what was appended */
+	struct sim_records history; /* everything ever appended, of lost ends too */
+	uint64_t *inflight;         /* ids whose append had not returned */
 	size_t inflight_count, inflight_room;
 	uint64_t durable, published;
 	bool opened;
@@ -194,15 +194,15 @@ void sim_run_free(struct sim_run *run);
 struct sim_world {
 	struct sim_run *run;
 	uint64_t seq;
-	uint64_t boot;             /* changes with each power cut */
-	unsigned bugs;             /* SIM_BUG_* that wraps.c and bugs.c act out */
-	long fail_flush;           /* > 0: the so-manieth flush from now fails once */
+	uint64_t boot;   /* changes with each power cut */
+	unsigned bugs;   /* SIM_BUG_* that wraps.c and bugs.c act out */
+	long fail_flush; /* > 0: the so-manieth flush from now fails once */
 	bool flush_failed;
-	bool tear;                 /* the device may see every copy within a line in two parts, not some */
-	bool shake;                /* yield at stores, at random */
-	bool foreign;              /* a reader looks on from at_flush */
-	uint32_t unit;             /* of logs that are created */
-	void (*at_flush)(void *);  /* called without the lock at each flush of an opening */
+	bool tear;                /* the device may see every copy within a line in two parts, not some */
+	bool shake;               /* yield at stores, at random */
+	bool foreign;             /* a reader looks on from at_flush */
+	uint32_t unit;            /* of logs that are created */
+	void (*at_flush)(void *); /* called without the lock at each flush of an opening */
 	void *at_flush_context;
 };
 extern struct sim_world sim_world;
@@ -213,7 +213,7 @@ void sim_unlock(void);
 bool sim_enter(void); /* false: nested, or no run: call the real one and record nothing. true: locked */
 void sim_leave(void);
 struct sim_event *sim_event(enum sim_kind kind); /* appended to the run; locked; lives until the next one */
-struct sim_event *sim_last_event(void); /* or NULL; locked */
+struct sim_event *sim_last_event(void);          /* or NULL; locked */
 void sim_event_store(uint32_t file, uint64_t offset, const void *bytes, size_t length);
 void sim_note(enum sim_kind kind, uint64_t offset);
 void sim_note_record(struct sim_record record);
@@ -258,7 +258,7 @@ static inline bool sim_bug(unsigned bug)
 /* ---- workloads and checks ---- */
 struct sim_plan {
 	uint64_t seed;
-	unsigned appends;      /* per session and thread */
+	unsigned appends; /* per session and thread */
 	unsigned sessions;
 	unsigned threads;      /* producers; 0 and 1: the caller's thread */
 	unsigned big_percent;  /* records that fill segments quickly */
@@ -270,11 +270,11 @@ struct sim_plan {
 
 struct sim_explore {
 	uint64_t seed;
-	unsigned points;     /* crash points per run */
-	unsigned nested;     /* levels of crashes during recovery */
+	unsigned points; /* crash points per run */
+	unsigned nested; /* levels of crashes during recovery */
 	unsigned nested_points;
-	unsigned crashes;    /* bits 1 << enum sim_crash */
-	bool random_only;    /* no other mode than SIM_RANDOM */
+	unsigned crashes; /* bits 1 << enum sim_crash */
+	bool random_only; /* no other mode than SIM_RANDOM */
 };
 
 void sim_payload(uint64_t id, void *to, size_t length);

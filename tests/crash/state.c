@@ -162,7 +162,8 @@ static uint32_t cut_copy(uint64_t seq, uint32_t at, uint32_t part)
 	return (at / 8 + 1 + (uint32_t)sim_below(&rng, words)) * 8 - at;
 }
 
-static void page_store(struct sim_page *page, uint64_t seq, uint32_t at, const uint8_t *bytes, uint32_t length)
+static void page_store(struct sim_page *page, uint64_t seq, uint32_t at, const uint8_t *bytes,
+		       uint32_t length)
 {
 	page->stuck = false;
 	while (length > 0) {
@@ -247,7 +248,8 @@ static void page_flush_failed(struct sim_page *page, uint64_t begin)
 
 static void file_flush(struct sim_file *file, const struct sim_event *event)
 {
-	uint64_t end = event->length > UINT64_MAX - event->offset ? UINT64_MAX : event->offset + event->length;
+	uint64_t end =
+		event->length > UINT64_MAX - event->offset ? UINT64_MAX : event->offset + event->length;
 	size_t covered = 0;
 
 	for (uint64_t i = event->offset / SIM_PAGE; i < file->page_room && i * SIM_PAGE < end; i++) {

@@ -31,7 +31,12 @@ static bool caught(unsigned bugs, const struct crash_case *c, const char *text, 
 }
 
 static const struct crash_case usual = {
-	.plan = {.seed = 20000, .appends = 12, .sessions = 2, .big_percent = 15, .wait_percent = 50, .finish = true},
+	.plan = {.seed = 20000,
+		 .appends = 12,
+		 .sessions = 2,
+		 .big_percent = 15,
+		 .wait_percent = 50,
+		 .finish = true},
 	.explore = {.points = 20, .crashes = POWER},
 	.seeds = 40,
 };
@@ -43,13 +48,23 @@ static const struct crash_case nested = {
 };
 
 static const struct crash_case retrying = {
-	.plan = {.seed = 22500, .appends = 14, .sessions = 2, .big_percent = 15, .wait_percent = 80, .fail_flush = 30},
+	.plan = {.seed = 22500,
+		 .appends = 14,
+		 .sessions = 2,
+		 .big_percent = 15,
+		 .wait_percent = 80,
+		 .fail_flush = 30},
 	.explore = {.points = 25, .crashes = POWER},
 	.seeds = 60,
 };
 
 static const struct crash_case failing = {
-	.plan = {.seed = 22000, .appends = 12, .sessions = 2, .big_percent = 25, .wait_percent = 30, .fail_flush = 30},
+	.plan = {.seed = 22000,
+		 .appends = 12,
+		 .sessions = 2,
+		 .big_percent = 25,
+		 .wait_percent = 30,
+		 .fail_flush = 30},
 	.explore = {.points = 8, .nested = 1, .nested_points = 8, .crashes = POWER | KILL},
 	.seeds = 60,
 };
@@ -85,11 +100,11 @@ static void assert_caught(unsigned bugs, const struct crash_case *how, const cha
 		    status == -SIGALRM);
 }
 
-#define BUG_CASE(name, bugs, how, text)                                                            \
-	static void name(void **state)                                                             \
-	{                                                                                          \
-		const struct t_dir *dir = *state;                                                  \
-		assert_caught(bugs, &(how), text, dir->path);                                      \
+#define BUG_CASE(name, bugs, how, text)                       \
+	static void name(void **state)                        \
+	{                                                     \
+		const struct t_dir *dir = *state;             \
+		assert_caught(bugs, &(how), text, dir->path); \
 	}
 
 BUG_CASE(acknowledging_before_completion_is_caught, SIM_BUG_ACK_BEFORE_FLUSH, usual, "is lost")
@@ -135,7 +150,10 @@ static void checksum_of_payload_only_is_caught(void **state)
 	const struct t_dir *dir = *state;
 	const struct crash_case c = {
 		.plan = {.seed = 21500, .appends = 2, .sessions = 1},
-		.explore = {.points = 10, .nested = 1, .nested_points = 20, .crashes = POWER,
+		.explore = {.points = 10,
+			    .nested = 1,
+			    .nested_points = 20,
+			    .crashes = POWER,
 			    .random_only = true},
 		.seeds = 100,
 	};
@@ -157,20 +175,12 @@ static void epoch_from_meta_only_is_caught(void **state)
 }
 
 T_MAIN(T_TEST(acknowledging_before_completion_is_caught),
-       T_TEST(reading_the_position_after_submitting_is_caught),
-       T_TEST(flushing_a_page_too_few_is_caught),
-       T_TEST(durable_out_of_order_is_caught),
-       T_TEST(rename_without_directory_sync_is_caught),
-       T_TEST(segment_named_before_its_flush_is_caught),
-       T_TEST(saturating_back_is_caught),
-       T_TEST(promise_from_published_is_caught),
-       T_TEST(checksum_of_payload_only_is_caught),
-       T_TEST(checksum_without_payload_is_caught),
-       T_TEST(pad_that_is_not_flushed_is_caught),
-       T_TEST(stopping_at_the_first_zero_is_caught),
-       T_TEST(trusting_ctl_after_a_reboot_is_caught),
-       T_TEST(retry_of_a_failed_flush_is_caught),
-       T_TEST(recovery_without_dirtying_again_is_caught),
-       T_TEST(seal_before_durable_is_caught),
-       T_TEST(meta_written_once_where_twice_is_due_is_caught),
+       T_TEST(reading_the_position_after_submitting_is_caught), T_TEST(flushing_a_page_too_few_is_caught),
+       T_TEST(durable_out_of_order_is_caught), T_TEST(rename_without_directory_sync_is_caught),
+       T_TEST(segment_named_before_its_flush_is_caught), T_TEST(saturating_back_is_caught),
+       T_TEST(promise_from_published_is_caught), T_TEST(checksum_of_payload_only_is_caught),
+       T_TEST(checksum_without_payload_is_caught), T_TEST(pad_that_is_not_flushed_is_caught),
+       T_TEST(stopping_at_the_first_zero_is_caught), T_TEST(trusting_ctl_after_a_reboot_is_caught),
+       T_TEST(retry_of_a_failed_flush_is_caught), T_TEST(recovery_without_dirtying_again_is_caught),
+       T_TEST(seal_before_durable_is_caught), T_TEST(meta_written_once_where_twice_is_due_is_caught),
        T_TEST(epoch_from_meta_only_is_caught))

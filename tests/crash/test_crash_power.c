@@ -9,7 +9,11 @@ static void log_after_power_cut_keeps_what_was_durable(void **state)
 {
 	const struct t_dir *dir = *state;
 	const struct crash_case c = {
-		.plan = {.seed = 1000, .appends = 14, .sessions = 2, .big_percent = 15, .wait_percent = 40,
+		.plan = {.seed = 1000,
+			 .appends = 14,
+			 .sessions = 2,
+			 .big_percent = 15,
+			 .wait_percent = 40,
 			 .finish = true},
 		.explore = {.points = 14, .crashes = POWER},
 		.seeds = 40,
@@ -21,7 +25,11 @@ static void log_after_power_cuts_in_recovery_keeps_what_was_durable(void **state
 {
 	const struct t_dir *dir = *state;
 	const struct crash_case c = {
-		.plan = {.seed = 2000, .appends = 10, .sessions = 2, .big_percent = 15, .wait_percent = 40,
+		.plan = {.seed = 2000,
+			 .appends = 10,
+			 .sessions = 2,
+			 .big_percent = 15,
+			 .wait_percent = 40,
 			 .finish = true},
 		.explore = {.points = 5, .nested = 2, .nested_points = 4, .crashes = POWER},
 		.seeds = 12,
@@ -44,7 +52,11 @@ static void log_with_several_producers_keeps_what_was_durable(void **state)
 {
 	const struct t_dir *dir = *state;
 	const struct crash_case c = {
-		.plan = {.seed = 4000, .appends = 7, .sessions = 2, .threads = 3, .big_percent = 12,
+		.plan = {.seed = 4000,
+			 .appends = 7,
+			 .sessions = 2,
+			 .threads = 3,
+			 .big_percent = 12,
 			 .wait_percent = 50},
 		.explore = {.points = 12, .crashes = POWER | 1u << SIM_KILL},
 		.seeds = 25,
@@ -56,8 +68,13 @@ static void log_behind_a_queue_keeps_what_was_durable(void **state)
 {
 	const struct t_dir *dir = *state;
 	const struct crash_case c = {
-		.plan = {.seed = 5000, .appends = 16, .sessions = 2, .big_percent = 15, .wait_percent = 30,
-			 .queue = true, .finish = true},
+		.plan = {.seed = 5000,
+			 .appends = 16,
+			 .sessions = 2,
+			 .big_percent = 15,
+			 .wait_percent = 30,
+			 .queue = true,
+			 .finish = true},
 		.explore = {.points = 12, .crashes = POWER},
 		.seeds = 25,
 	};
@@ -68,7 +85,11 @@ static void log_with_one_damaged_slot_of_meta_keeps_what_was_durable(void **stat
 {
 	const struct t_dir *dir = *state;
 	const struct crash_case c = {
-		.plan = {.seed = 6000, .appends = 10, .sessions = 2, .big_percent = 25, .wait_percent = 50,
+		.plan = {.seed = 6000,
+			 .appends = 10,
+			 .sessions = 2,
+			 .big_percent = 25,
+			 .wait_percent = 50,
 			 .finish = true},
 		.explore = {.points = 12, .nested = 1, .nested_points = 2, .crashes = DAMAGE},
 		.seeds = 12,

@@ -13,7 +13,11 @@ static void log_of_killed_process_keeps_what_was_published(void **state)
 {
 	const struct t_dir *dir = *state;
 	const struct crash_case c = {
-		.plan = {.seed = 10000, .appends = 14, .sessions = 2, .big_percent = 15, .wait_percent = 20,
+		.plan = {.seed = 10000,
+			 .appends = 14,
+			 .sessions = 2,
+			 .big_percent = 15,
+			 .wait_percent = 20,
 			 .finish = true},
 		.explore = {.points = 14, .crashes = KILL},
 		.seeds = 30,
@@ -36,7 +40,11 @@ static void log_after_failed_flush_keeps_what_was_durable(void **state)
 {
 	const struct t_dir *dir = *state;
 	const struct crash_case c = {
-		.plan = {.seed = 12000, .appends = 12, .sessions = 2, .big_percent = 15, .wait_percent = 50,
+		.plan = {.seed = 12000,
+			 .appends = 12,
+			 .sessions = 2,
+			 .big_percent = 15,
+			 .wait_percent = 50,
 			 .fail_flush = 40},
 		.explore = {.points = 10, .nested = 1, .nested_points = 4, .crashes = POWER | KILL | EVICT},
 		.seeds = 30,
@@ -48,8 +56,13 @@ static void log_behind_a_queue_after_failed_flush_keeps_what_was_durable(void **
 {
 	const struct t_dir *dir = *state;
 	const struct crash_case c = {
-		.plan = {.seed = 13000, .appends = 16, .sessions = 2, .big_percent = 15, .wait_percent = 40,
-			 .queue = true, .fail_flush = 40},
+		.plan = {.seed = 13000,
+			 .appends = 16,
+			 .sessions = 2,
+			 .big_percent = 15,
+			 .wait_percent = 40,
+			 .queue = true,
+			 .fail_flush = 40},
 		.explore = {.points = 10, .crashes = POWER | KILL | EVICT},
 		.seeds = 20,
 	};

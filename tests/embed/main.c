@@ -9,8 +9,8 @@ int main(int argc, char **argv)
 	const char *path = argc > 1 ? argv[1] : "made-by-main";
 	struct filemap_error error;
 	struct filemap *map;
-	int r = filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 64),
-		&map, &error);
+	int r = filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 64), &map,
+			     &error);
 	if (r < 0)
 		return fprintf(stderr, "%s: %s\n", path, error.step), 1;
 	r = filemap_write_all(map, 0, "filemap", 7);

@@ -114,6 +114,6 @@ static void page_size_is_the_faked_one(void **state)
 }
 
 T_MAIN(T_TEST(armed_call_fails_once), T_TEST(persistently_armed_call_fails_from_then_on),
-	T_TEST(nth_call_of_any_kind_fails), T_TEST(failing_release_still_releases),
-	T_PLAIN(heap_fails_only_by_name), T_TEST(calls_inside_the_library_are_seen_and_fail),
-	T_PLAIN(page_size_is_the_faked_one))
+       T_TEST(nth_call_of_any_kind_fails), T_TEST(failing_release_still_releases),
+       T_PLAIN(heap_fails_only_by_name), T_TEST(calls_inside_the_library_are_seen_and_fail),
+       T_PLAIN(page_size_is_the_faked_one))

@@ -25,8 +25,10 @@ static void note(struct life *life, int r)
 
 static int open_log(struct life *life, struct filemap_queue *queue, struct filemap_log **ret)
 {
-	const struct filemap_log_options options = {.struct_size = sizeof options, .flags = FILEMAP_LOG_CREATE,
-						    .segment_size = APP_SEGMENT, .queue = queue};
+	const struct filemap_log_options options = {.struct_size = sizeof options,
+						    .flags = FILEMAP_LOG_CREATE,
+						    .segment_size = APP_SEGMENT,
+						    .queue = queue};
 	struct filemap_error error = {0};
 	int r = filemap_log_open(life->dir, &options, ret, NULL, &error);
 
@@ -127,7 +129,8 @@ static void queue_mode_with_each_call_failing_keeps_what_is_durable(void **state
 		bool fired;
 
 		fault_reset();
-		assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_THREADS), &queue, NULL));
+		assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_THREADS), &queue,
+					     NULL));
 		fault_arm(n, EIO);
 		live(&life, queue, 3, 1);
 		fired = fault_fired();

@@ -219,7 +219,6 @@ static void reader_failing_at_any_call_says_so_and_leaks_nothing(void **state)
 }
 
 T_MAIN(T_TEST(create_failing_at_any_call_leaves_nothing),
-       T_TEST(create_failing_in_an_empty_directory_leaves_it_empty),
-       T_TEST(create_on_a_full_disk_is_enospc),
+       T_TEST(create_failing_in_an_empty_directory_leaves_it_empty), T_TEST(create_on_a_full_disk_is_enospc),
        T_TEST(segment_failing_at_any_call_leaves_no_segment),
        T_TEST(reader_failing_at_any_call_says_so_and_leaks_nothing))

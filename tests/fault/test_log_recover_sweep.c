@@ -38,8 +38,8 @@ static struct image *build(const struct t_dir *dir)
 		image_read(image, n * IMAGE_SEGMENT, saved[n], IMAGE_SEGMENT);
 	for (uint64_t slot = 0; slot < 2; slot++)
 		assert_int_equal(fm__sys_pread(image->dir.meta_fd, saved_meta[slot], FM_LOG_BLOCK,
-					 slot * FM_LOG_META_SLOT),
-			FM_LOG_BLOCK);
+					       slot * FM_LOG_META_SLOT),
+				 FM_LOG_BLOCK);
 	return image;
 }
 
@@ -50,9 +50,8 @@ static void restore(const struct image *image)
 		image_write(image, n * IMAGE_SEGMENT, saved[n], IMAGE_SEGMENT);
 	for (uint64_t slot = 0; slot < 2; slot++)
 		assert_ok(fm__sys_pwrite(image->dir.meta_fd, saved_meta[slot], FM_LOG_BLOCK,
-			slot * FM_LOG_META_SLOT));
-	fm__sys_close(
-		fm__sys_openat(image->dir.fd, "0000000000000009.prep", O_CREAT | O_RDWR, 0600));
+					 slot * FM_LOG_META_SLOT));
+	fm__sys_close(fm__sys_openat(image->dir.fd, "0000000000000009.prep", O_CREAT | O_RDWR, 0600));
 }
 
 static int attempt(const struct image *image, uint64_t *ret_end, struct filemap_error *reterr)
@@ -165,13 +164,13 @@ static void recovery_makes_durable_then_says_so_then_puts_aside(void **state)
 	fault_trace_start();
 	assert_ok(fm__log_recover(&image->dir, NULL, &found, &end, NULL));
 	assert_string_equal(fault_trace(),
-		"openat fstat pread fadvise pread pwrite fdatasync close "
-		"openat fstat pread fadvise pread pwrite fdatasync close "
-		"pwrite fdatasync pwrite fdatasync "
-		"openat fstat pread fadvise " SIXTEEN(
-			"pread ") "close "
-				  "openat fstat pread fadvise pwrite fdatasync close "
-				  "openat fstat pread fadvise pwrite fdatasync close ");
+			    "openat fstat pread fadvise pread pwrite fdatasync close "
+			    "openat fstat pread fadvise pread pwrite fdatasync close "
+			    "pwrite fdatasync pwrite fdatasync "
+			    "openat fstat pread fadvise " SIXTEEN(
+				    "pread ") "close "
+					      "openat fstat pread fadvise pwrite fdatasync close "
+					      "openat fstat pread fadvise pwrite fdatasync close ");
 	fault_reset();
 	image_close(image);
 }
@@ -207,8 +206,8 @@ static void verify_with_any_call_failing_returns_it(void **state)
 }
 
 T_MAIN(T_TEST(recovery_with_any_call_failing_returns_it_and_can_be_repeated),
-	T_TEST(recovery_without_memory_returns_enomem_and_can_be_repeated),
-	T_TEST(recovery_with_failing_flush_returns_it_and_can_be_repeated),
-	T_TEST(recovery_on_a_full_device_returns_it_and_can_be_repeated),
-	T_TEST(recovery_makes_durable_then_says_so_then_puts_aside),
-	T_TEST(verify_with_any_call_failing_returns_it))
+       T_TEST(recovery_without_memory_returns_enomem_and_can_be_repeated),
+       T_TEST(recovery_with_failing_flush_returns_it_and_can_be_repeated),
+       T_TEST(recovery_on_a_full_device_returns_it_and_can_be_repeated),
+       T_TEST(recovery_makes_durable_then_says_so_then_puts_aside),
+       T_TEST(verify_with_any_call_failing_returns_it))

@@ -26,7 +26,8 @@ static void check_failure(void **state, int r, const struct filemap_error *error
 }
 
 /* `before` prepares, `after` checks after each failure. Returns how many calls made it fail. */
-static int sweep(void **state, const struct filemap_options *options, void (*before)(void), void (*after)(void))
+static int sweep(void **state, const struct filemap_options *options, void (*before)(void),
+		 void (*after)(void))
 {
 	int failed = 0;
 
@@ -133,7 +134,8 @@ static void truncate_to_nothing_changes_all_or_nothing(void **state)
 	for (int n = 1; n < MOST_CALLS; n++) {
 		fault_reset();
 		fault_arm(n, EIO);
-		int r = filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE), &map, NULL);
+		int r = filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE), &map,
+				     NULL);
 		const int fired = fault_fired();
 		fault_reset();
 		if (r < 0) {
@@ -162,7 +164,8 @@ static void blocks_are_written_where_they_cannot_be_allocated(void **state)
 	path = t_path(*state, "file");
 	fault_reset();
 	fault_arm_call_persistent("fallocate", 1, EOPNOTSUPP);
-	assert_ok(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 200001), &map, NULL));
+	assert_ok(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 200001),
+			       &map, NULL));
 	assert_true(fault_count("pwrite") > 0);
 	assert_int_equal(filemap_size(map), 200001);
 	assert_ok(filemap_sync(map));
@@ -180,8 +183,9 @@ static void full_disk_leaves_no_file_behind(void **state)
 	path = t_path(*state, "file");
 	fault_reset();
 	fault_arm_call("fallocate", 1, ENOSPC);
-	assert_int_equal(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map,
-			 &error), -ENOSPC);
+	assert_int_equal(filemap_open(path, FILEMAP_WRITE,
+				      FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, &error),
+			 -ENOSPC);
 	assert_string_equal(error.step, "allocate blocks");
 	fault_reset();
 	assert_no_file();
@@ -194,7 +198,9 @@ static void unsynced_parent_leaves_no_file_behind(void **state)
 	path = t_path(*state, "file");
 	fault_reset();
 	fault_arm_call("fsync", 1, EIO);
-	assert_int_equal(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE), &map, &error), -EIO);
+	assert_int_equal(
+		filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE), &map, &error),
+		-EIO);
 	assert_string_equal(error.step, "sync parent directory");
 	assert_string_equal(error.subject, "parent directory");
 	fault_reset();

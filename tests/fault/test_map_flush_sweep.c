@@ -16,8 +16,9 @@ static struct filemap *create(void **state, uint64_t size, uint64_t offset)
 	struct filemap *map = NULL;
 	remove(path);
 	fault_reset();
-	assert_ok(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = size,
-		.offset = offset), &map, NULL));
+	assert_ok(filemap_open(path, FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = size, .offset = offset),
+			       &map, NULL));
 	memset(filemap_data_mut(map), 0xAA, filemap_size(map));
 	return map;
 }

@@ -69,13 +69,15 @@ static void open_for_reading_fails_cleanly_at_every_call(void **state)
 static void open_for_writing_fails_cleanly_at_every_call(void **state)
 {
 	/* and the parent directory */
-	assert_int_equal(sweep(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 9999)), 8);
+	assert_int_equal(sweep(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 9999)),
+			 8);
 }
 
 static void open_with_other_options_fails_cleanly_at_every_call(void **state)
 {
-	const struct filemap_options *options = FILEMAP_OPTIONS(.flags = FILEMAP_DONTFORK | FILEMAP_NOFOLLOW,
-		.lock_family = FILEMAP_LOCK_OFD, .lock_wait_ms = 1, .reserve = 1 << 20);
+	const struct filemap_options *options =
+		FILEMAP_OPTIONS(.flags = FILEMAP_DONTFORK | FILEMAP_NOFOLLOW, .lock_family = FILEMAP_LOCK_OFD,
+				.lock_wait_ms = 1, .reserve = 1 << 20);
 	assert_int_equal(sweep(state, FILEMAP_READ, options), 8);
 }
 
@@ -126,8 +128,9 @@ static void interrupted_wait_is_eintr(void **state)
 	fault_reset();
 	assert_ok(filemap_open(path, FILEMAP_WRITE, NULL, &map, NULL));
 	fault_arm_call("sleep_ms", 3, EINTR);
-	assert_int_equal(filemap_open(path, FILEMAP_READ, FILEMAP_OPTIONS(.lock_wait_ms = FILEMAP_FOREVER), &second,
-			 NULL), -EINTR);
+	assert_int_equal(filemap_open(path, FILEMAP_READ, FILEMAP_OPTIONS(.lock_wait_ms = FILEMAP_FOREVER),
+				      &second, NULL),
+			 -EINTR);
 	filemap_close(map);
 	assert_untouched(state, path);
 }
@@ -140,8 +143,9 @@ static void name_that_never_stays_is_replaced(void **state)
 	struct filemap *map = NULL;
 	fault_reset();
 	fault_arm_call_persistent("fstatat", 1, ENOENT);
-	assert_int_equal(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE), &map, &error),
-			 FILEMAP_EREPLACED);
+	assert_int_equal(
+		filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE), &map, &error),
+		FILEMAP_EREPLACED);
 	assert_string_equal(error.step, "check name after locking");
 	assert_int_equal(fault_count("openat"), 1 + 8);
 	fault_reset();
@@ -151,7 +155,6 @@ static void name_that_never_stays_is_replaced(void **state)
 
 T_MAIN(T_TEST(open_for_reading_fails_cleanly_at_every_call),
        T_TEST(open_for_writing_fails_cleanly_at_every_call),
-       T_TEST(open_with_other_options_fails_cleanly_at_every_call),
-       T_TEST(open_without_memory_fails_cleanly),
+       T_TEST(open_with_other_options_fails_cleanly_at_every_call), T_TEST(open_without_memory_fails_cleanly),
        T_TEST(lock_of_a_file_system_without_locks_is_the_errno_or_done_without),
        T_TEST(interrupted_wait_is_eintr), T_TEST(name_that_never_stays_is_replaced))

@@ -36,14 +36,16 @@ static void create_maps_before_it_allocates_and_syncs_the_parent_last(void **sta
 {
 	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000));
 	/* parent; absent; made; type; lock; name; size; window; blocks; parent */
-	assert_string_equal(fault_trace(), "openat fstatat openat fstat flock fstatat fstat map fallocate fsync ");
+	assert_string_equal(fault_trace(),
+			    "openat fstatat openat fstat flock fstatat fstat map fallocate fsync ");
 	close_traced("unmap flock close close ");
 }
 
 static void create_without_durable_name_syncs_nothing(void **state)
 {
 	open_traced(state, FILEMAP_WRITE,
-		    FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW | FILEMAP_NO_DURABLE_NAME | FILEMAP_SPARSE, .size = 5000));
+		    FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW | FILEMAP_NO_DURABLE_NAME | FILEMAP_SPARSE,
+				    .size = 5000));
 	assert_string_equal(fault_trace(), "openat openat fstat flock fstatat fstat map ftruncate ");
 	close_traced("unmap flock close close ");
 }
@@ -52,8 +54,9 @@ static void truncate_comes_after_lock_name_blocks_and_map(void **state)
 {
 	t_write_file(t_path(*state, "file"), "hello", 5);
 	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = 5000));
-	assert_string_equal(fault_trace(),
-			    "openat fstatat openat fstat flock fstatat fstat map fallocate ftruncate fallocate ");
+	assert_string_equal(
+		fault_trace(),
+		"openat fstatat openat fstat flock fstatat fstat map fallocate ftruncate fallocate ");
 	close_traced("unmap flock close close ");
 }
 
@@ -103,7 +106,8 @@ static void shrinking_cuts_then_narrows(void **state)
 
 static void reserve_needs_no_remap_at_all(void **state)
 {
-	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 4096, .reserve = 1 << 20));
+	open_traced(state, FILEMAP_WRITE,
+		    FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 4096, .reserve = 1 << 20));
 	fault_trace_start();
 	assert_ok(filemap_resize(map, 1 << 20, NULL));
 	assert_ok(filemap_resize(map, 4096, NULL));
@@ -116,7 +120,8 @@ static void refused_options_make_no_call(void **state)
 	fault_reset();
 	fault_trace_start();
 	assert_int_equal(filemap_open(t_path(*state, "file"), FILEMAP_WRITE,
-		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .reserved = 1), &map, NULL), FILEMAP_EOPTION);
+				      FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .reserved = 1), &map, NULL),
+			 FILEMAP_EOPTION);
 	assert_string_equal(fault_trace(), "");
 	fault_reset();
 }
@@ -126,7 +131,8 @@ static void window_that_does_not_fit_creates_nothing(void **state)
 	fault_reset();
 	fault_trace_start();
 	assert_int_equal(filemap_open(t_path(*state, "file"), FILEMAP_WRITE,
-		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .length = 1), &map, NULL), FILEMAP_ERANGE);
+				      FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .length = 1), &map, NULL),
+			 FILEMAP_ERANGE);
 	assert_string_equal(fault_trace(), "openat fstatat close "); /* the parent, a look, the parent */
 	fault_reset();
 }
@@ -147,8 +153,7 @@ T_MAIN(T_TEST(create_maps_before_it_allocates_and_syncs_the_parent_last),
        T_TEST(truncate_comes_after_lock_name_blocks_and_map),
        T_TEST(opening_to_read_does_not_touch_the_parent),
        T_TEST(empty_file_is_read_from_before_it_is_believed),
-       T_TEST(growth_allocates_then_clears_the_old_end_then_remaps),
-       T_TEST(failed_growth_cuts_the_file_back), T_TEST(shrinking_cuts_then_narrows),
-       T_TEST(reserve_needs_no_remap_at_all), T_TEST(refused_options_make_no_call),
-       T_TEST(window_that_does_not_fit_creates_nothing),
+       T_TEST(growth_allocates_then_clears_the_old_end_then_remaps), T_TEST(failed_growth_cuts_the_file_back),
+       T_TEST(shrinking_cuts_then_narrows), T_TEST(reserve_needs_no_remap_at_all),
+       T_TEST(refused_options_make_no_call), T_TEST(window_that_does_not_fit_creates_nothing),
        T_TEST(locked_file_is_not_looked_at))

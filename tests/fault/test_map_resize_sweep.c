@@ -22,8 +22,8 @@ static struct filemap *create(void **state, uint64_t size)
 	struct filemap *map = NULL;
 	remove(path);
 	fault_reset();
-	assert_ok(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = size), &map,
-			       NULL));
+	assert_ok(filemap_open(path, FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = size), &map, NULL));
 	memset(filemap_data_mut(map), 0xAA, filemap_size(map));
 	return map;
 }
@@ -35,7 +35,8 @@ static void assert_content(const struct filemap *map, size_t old_size)
 		assert_int_equal(bytes[i], i < old_size ? 0xAA : 0);
 }
 
-static void check_failure(const struct filemap *map, int r, const struct filemap_error *error, uint64_t old_size)
+static void check_failure(const struct filemap *map, int r, const struct filemap_error *error,
+			  uint64_t old_size)
 {
 	assert_int_equal(r, -EIO);
 	assert_int_equal(error->sys_errno, EIO);
@@ -81,9 +82,9 @@ static void growth_fails_cleanly_at_every_call(void **state)
 {
 	for (size_t page = 4096; page <= 65536; page *= 4) {
 		fault_page_size(page);
-		assert_int_equal(sweep(state, 100, 200), 3);                  /* fstat, fallocate, pwrite */
-		assert_int_equal(sweep(state, page, 3 * page), 3);            /* fstat, fallocate, remap */
-		assert_int_equal(sweep(state, page + 1, 5 * page + 1), 4);    /* all of them */
+		assert_int_equal(sweep(state, 100, 200), 3);               /* fstat, fallocate, pwrite */
+		assert_int_equal(sweep(state, page, 3 * page), 3);         /* fstat, fallocate, remap */
+		assert_int_equal(sweep(state, page + 1, 5 * page + 1), 4); /* all of them */
 		assert_int_equal(sweep(state, 0, 2 * page), 3);
 	}
 	fault_page_size(0);
@@ -93,7 +94,7 @@ static void shrinking_fails_cleanly_at_every_call(void **state)
 {
 	for (size_t page = 4096; page <= 65536; page *= 4) {
 		fault_page_size(page);
-		assert_int_equal(sweep(state, 200, 100), 2);             /* fstat, ftruncate; remap is no harm */
+		assert_int_equal(sweep(state, 200, 100), 2); /* fstat, ftruncate; remap is no harm */
 		assert_int_equal(sweep(state, 5 * page + 1, page), 2);
 		assert_int_equal(sweep(state, 3 * page, 0), 2);
 	}
@@ -217,8 +218,10 @@ static void window_at_an_offset_resizes_with_any_page_size(void **state)
 		struct filemap *map;
 		fault_page_size(page);
 		remove(path);
-		assert_ok(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW,
-			.size = 2 * page, .offset = page + 77), &map, NULL));
+		assert_ok(filemap_open(
+			path, FILEMAP_WRITE,
+			FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = 2 * page, .offset = page + 77),
+			&map, NULL));
 		assert_int_equal(filemap_size(map), page - 77);
 		memset(filemap_data_mut(map), 0xAA, page - 77);
 		assert_ok(filemap_resize(map, 7 * page + 5, NULL));
@@ -235,7 +238,6 @@ static void window_at_an_offset_resizes_with_any_page_size(void **state)
 T_MAIN(T_TEST(growth_fails_cleanly_at_every_call), T_TEST(shrinking_fails_cleanly_at_every_call),
        T_TEST(region_that_could_not_be_narrowed_is_used_again),
        T_TEST(growth_that_cannot_be_undone_keeps_the_window), T_TEST(cut_that_failed_gives_the_window_back),
-       T_TEST(cut_with_unknown_outcome_poisons),
-       T_TEST(poisoned_mapping_refuses_all_but_close),
+       T_TEST(cut_with_unknown_outcome_poisons), T_TEST(poisoned_mapping_refuses_all_but_close),
        T_TEST(bytes_of_old_pages_never_reappear_with_any_page_size),
        T_TEST(window_at_an_offset_resizes_with_any_page_size))

@@ -25,8 +25,8 @@ struct shape {
 	uint32_t backend, flags;
 };
 
-static const struct filemap_queue_options one_thread = {
-	.struct_size = sizeof one_thread, .flags = FILEMAP_QUEUE_ONE_THREAD};
+static const struct filemap_queue_options one_thread = {.struct_size = sizeof one_thread,
+							.flags = FILEMAP_QUEUE_ONE_THREAD};
 static const struct shape threads = {FILEMAP_QUEUE_THREADS, 0};
 static const struct shape uring_one = {FILEMAP_QUEUE_URING, FILEMAP_QUEUE_ONE_THREAD};
 static const struct shape uring_shared = {FILEMAP_QUEUE_URING, 0};
@@ -39,7 +39,7 @@ static const struct shape uring_shared = {FILEMAP_QUEUE_URING, 0};
 
 IN_FRONT_OF(fm__ring_open, unsigned entries, struct fm__ring **ret)
 IN_FRONT_OF(fm__ring_push_flush, struct fm__ring *ring, int fd, uint64_t offset, uint64_t length,
-	uint64_t data)
+	    uint64_t data)
 IN_FRONT_OF(fm__ring_push_poll, struct fm__ring *ring, int fd, uint64_t data)
 IN_FRONT_OF(fm__ring_submit, struct fm__ring *ring)
 IN_FRONT_OF(fm__ring_wait, struct fm__ring *ring, int timeout_ms)
@@ -51,8 +51,8 @@ IN_FRONT_OF(fm__map_flush_end, struct fm__flush *flush, int result)
 
 static struct {
 	int open_error, register_error, submit_error, wait_error; /* negative: answered instead */
-	int full;						  /* so many pushes find no entry */
-	int reaped_nth, reaped_error;				  /* the nth completion fails */
+	int full;                                                 /* so many pushes find no entry */
+	int reaped_nth, reaped_error;                             /* the nth completion fails */
 
 	uint64_t offsets[HELD], lengths[HELD];
 	int pushes;
@@ -96,8 +96,7 @@ int __wrap_fm__ring_register_eventfd(struct fm__ring *ring, int eventfd)
 					    : __real_fm__ring_register_eventfd(ring, eventfd);
 }
 
-int __wrap_fm__ring_push_flush(
-	struct fm__ring *ring, int fd, uint64_t offset, uint64_t length, uint64_t data)
+int __wrap_fm__ring_push_flush(struct fm__ring *ring, int fd, uint64_t offset, uint64_t length, uint64_t data)
 {
 	if (ring_plan.full > 0) {
 		ring_plan.full--;
@@ -119,8 +118,8 @@ static void let_through(struct fm__ring *ring)
 	if (ring_plan.hold)
 		return;
 	for (int i = 0; i < ring_plan.held_count; i++)
-		(void)__real_fm__ring_push_flush(ring, ring_plan.held[i].fd,
-			ring_plan.held[i].offset, ring_plan.held[i].length, ring_plan.held[i].data);
+		(void)__real_fm__ring_push_flush(ring, ring_plan.held[i].fd, ring_plan.held[i].offset,
+						 ring_plan.held[i].length, ring_plan.held[i].data);
 	ring_plan.held_count = 0;
 }
 
@@ -198,8 +197,8 @@ static void need_ring(void)
 	t_skip(reason);
 }
 
-static int open_shape(
-	const struct shape *shape, struct filemap_queue **ret_queue, struct filemap_error *error)
+static int open_shape(const struct shape *shape, struct filemap_queue **ret_queue,
+		      struct filemap_error *error)
 {
 	const struct filemap_queue_options options = {
 		.struct_size = sizeof options, .backend = shape->backend, .flags = shape->flags};
@@ -223,7 +222,7 @@ static struct filemap *open_map(const struct t_dir *dir, const char *name)
 	struct filemap *map;
 
 	assert_ok(filemap_open(t_path(dir, name), FILEMAP_WRITE,
-		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, NULL));
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, NULL));
 	memset(filemap_data_mut(map), 'x', SIZE);
 	return map;
 }
@@ -335,8 +334,7 @@ static void io_uring_asked_for_and_denied_is_its_errno_with_a_hint(void **state)
 	}
 }
 
-static int fail_one_opening(
-	const struct t_dir *dir, const struct shape *shape, const char *call, int nth)
+static int fail_one_opening(const struct t_dir *dir, const struct shape *shape, const char *call, int nth)
 {
 	struct filemap_error error = {0};
 	struct filemap_queue *queue;
@@ -396,8 +394,7 @@ static void a_failed_flush_taints_the_mapping(struct t_dir *dir, const struct sh
 	assert_int_equal(result_of(queue, flush(queue, map)), -EIO);
 	assert_true(filemap_state(map) & FILEMAP_STATE_TAINTED);
 	assert_int_equal(filemap_poison_cause(map), -EIO);
-	assert_int_equal(
-		filemap_queue_flush(queue, map, 0, 1, NULL, NULL, NULL), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_queue_flush(queue, map, 0, 1, NULL, NULL, NULL), FILEMAP_EPOISONED);
 	assert_int_equal(filemap_flush(map), FILEMAP_EPOISONED);
 	assert_int_equal(result_of(queue, flush(queue, other)), 0);
 	filemap_queue_close(queue);
@@ -616,8 +613,7 @@ static void three_waits(struct filemap_queue *queue, int *ret_ones, int *ret_gon
 	}
 }
 
-static void all_waits_for_a_ticket_with_a_callback_return_1(
-	struct t_dir *dir, const struct shape *shape)
+static void all_waits_for_a_ticket_with_a_callback_return_1(struct t_dir *dir, const struct shape *shape)
 {
 	struct filemap_queue *queue = open_queue(shape);
 	struct filemap *map = open_map(dir, "a");
@@ -631,8 +627,8 @@ static void all_waits_for_a_ticket_with_a_callback_return_1(
 	finish(queue, map);
 }
 
-static void one_wait_for_a_plain_ticket_returns_1_the_others_enoent(
-	struct t_dir *dir, const struct shape *shape)
+static void one_wait_for_a_plain_ticket_returns_1_the_others_enoent(struct t_dir *dir,
+								    const struct shape *shape)
 {
 	struct filemap_queue *queue = open_queue(shape);
 	struct filemap *map = open_map(dir, "a");
@@ -694,8 +690,7 @@ static void a_refused_submission_is_flushed_by_hand(struct t_dir *dir, const str
 	finish(queue, map);
 }
 
-static void a_refused_wait_leaves_sent_flushes_in_doubt(
-	struct t_dir *dir, const struct shape *shape)
+static void a_refused_wait_leaves_sent_flushes_in_doubt(struct t_dir *dir, const struct shape *shape)
 {
 	struct filemap_queue *queue = open_queue(shape);
 	struct filemap *map = open_map(dir, "a");
@@ -712,8 +707,8 @@ static struct filemap *open_large(const struct t_dir *dir, uint64_t size)
 {
 	struct filemap *map;
 	int r = filemap_open(t_path(dir, "large"), FILEMAP_WRITE,
-		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_SPARSE, .size = size), &map,
-		NULL);
+			     FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_SPARSE, .size = size), &map,
+			     NULL);
 
 	if (r == -EFBIG || r == -ENOMEM || r == FILEMAP_ERANGE)
 		t_skip("no room for a sparse file and mapping of 5 GiB");
@@ -781,20 +776,14 @@ ON_URING(a_flush_of_5_gib_goes_in_pieces)
 ON(a_busy_submission_is_repeated, uring_one)
 
 T_MAIN(T_TEST(auto_without_io_uring_falls_to_threads), T_TEST(auto_for_one_thread_takes_io_uring),
-	T_TEST(auto_without_eventfd_registration_falls_to_threads),
-	T_TEST(io_uring_asked_for_and_denied_is_its_errno_with_a_hint),
-	ENTRIES_ALL(open_with_each_call_failing_leaks_nothing),
-	ENTRIES_ALL(a_failed_flush_taints_the_mapping),
-	ENTRIES_ALL(one_failure_of_two_in_flight_taints),
-	ENTRIES_ALL(a_wait_that_times_out_leaves_the_ticket),
-	ENTRIES_ALL(a_signal_ends_a_wait_with_eintr),
-	ENTRIES_SHARED(close_waits_for_what_is_in_flight),
-	ENTRIES_ALL(a_map_closed_in_flight_keeps_its_file),
-	ENTRIES_ALL(the_eventfd_is_silent_while_in_flight),
-	ENTRIES_SHARED(all_waits_for_a_ticket_with_a_callback_return_1),
-	ENTRIES_SHARED(one_wait_for_a_plain_ticket_returns_1_the_others_enoent),
-	ENTRIES_URING(a_full_ring_delays_only),
-	ENTRIES_URING(a_refused_submission_is_flushed_by_hand),
-	ENTRIES_URING(a_refused_wait_leaves_sent_flushes_in_doubt),
-	ENTRIES_URING(a_flush_of_5_gib_goes_in_pieces),
-	T_TEST(a_busy_submission_is_repeated_on_uring_one))
+       T_TEST(auto_without_eventfd_registration_falls_to_threads),
+       T_TEST(io_uring_asked_for_and_denied_is_its_errno_with_a_hint),
+       ENTRIES_ALL(open_with_each_call_failing_leaks_nothing), ENTRIES_ALL(a_failed_flush_taints_the_mapping),
+       ENTRIES_ALL(one_failure_of_two_in_flight_taints), ENTRIES_ALL(a_wait_that_times_out_leaves_the_ticket),
+       ENTRIES_ALL(a_signal_ends_a_wait_with_eintr), ENTRIES_SHARED(close_waits_for_what_is_in_flight),
+       ENTRIES_ALL(a_map_closed_in_flight_keeps_its_file), ENTRIES_ALL(the_eventfd_is_silent_while_in_flight),
+       ENTRIES_SHARED(all_waits_for_a_ticket_with_a_callback_return_1),
+       ENTRIES_SHARED(one_wait_for_a_plain_ticket_returns_1_the_others_enoent),
+       ENTRIES_URING(a_full_ring_delays_only), ENTRIES_URING(a_refused_submission_is_flushed_by_hand),
+       ENTRIES_URING(a_refused_wait_leaves_sent_flushes_in_doubt),
+       ENTRIES_URING(a_flush_of_5_gib_goes_in_pieces), T_TEST(a_busy_submission_is_repeated_on_uring_one))

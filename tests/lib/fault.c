@@ -209,22 +209,22 @@ static bool heap_fails(const char *name)
 }
 
 /* One wrapper: REFUSE fails instead of the real call, RELEASE does the real call in any case. */
-#define REFUSE(type, name, parameters, arguments)                                                  \
-	type __real_fm__sys_##name parameters;                                                     \
-	type __wrap_fm__sys_##name parameters;                                                     \
-	type __wrap_fm__sys_##name parameters                                                      \
-	{                                                                                          \
-		const int r = pass(#name);                                                         \
-		return r < 0 ? r : __real_fm__sys_##name arguments;                                \
+#define REFUSE(type, name, parameters, arguments)                   \
+	type __real_fm__sys_##name parameters;                      \
+	type __wrap_fm__sys_##name parameters;                      \
+	type __wrap_fm__sys_##name parameters                       \
+	{                                                           \
+		const int r = pass(#name);                          \
+		return r < 0 ? r : __real_fm__sys_##name arguments; \
 	}
-#define RELEASE(name, parameters, arguments)                                                       \
-	int __real_fm__sys_##name parameters;                                                      \
-	int __wrap_fm__sys_##name parameters;                                                      \
-	int __wrap_fm__sys_##name parameters                                                       \
-	{                                                                                          \
-		const int injected = pass(#name);                                                  \
-		const int r = __real_fm__sys_##name arguments;                                     \
-		return injected < 0 ? injected : r;                                                \
+#define RELEASE(name, parameters, arguments)                   \
+	int __real_fm__sys_##name parameters;                  \
+	int __wrap_fm__sys_##name parameters;                  \
+	int __wrap_fm__sys_##name parameters                   \
+	{                                                      \
+		const int injected = pass(#name);              \
+		const int r = __real_fm__sys_##name arguments; \
+		return injected < 0 ? injected : r;            \
 	}
 
 REFUSE(int, openat, (int dirfd, const char *path, int flags, unsigned mode), (dirfd, path, flags, mode))
@@ -246,11 +246,11 @@ REFUSE(int, unlinkat, (int dirfd, const char *name, int flags), (dirfd, name, fl
 REFUSE(int, rename, (int dirfd, const char *from, const char *to, bool replace), (dirfd, from, to, replace))
 REFUSE(int, mkdirat, (int dirfd, const char *path, unsigned mode), (dirfd, path, mode))
 REFUSE(int, list_dir, (int dirfd, int (*visit)(void *context, const char *name), void *context),
-	(dirfd, visit, context))
+       (dirfd, visit, context))
 REFUSE(int, map, (void *at, size_t length, int prot, int flags, int fd, uint64_t offset, void **ret),
-	(at, length, prot, flags, fd, offset, ret))
+       (at, length, prot, flags, fd, offset, ret))
 REFUSE(int, remap, (void *at, size_t old_length, size_t new_length, int flags, void **ret),
-	(at, old_length, new_length, flags, ret))
+       (at, old_length, new_length, flags, ret))
 REFUSE(int, msync, (void *at, size_t length), (at, length))
 REFUSE(int, madvise, (void *at, size_t length, int advice), (at, length, advice))
 REFUSE(int, sleep_ms, (unsigned ms), (ms))

@@ -12,19 +12,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-void fault_reset(void);                                /* nothing armed, trace empty, counts zero */
-void fault_arm(int nth, int error);                    /* the nth failable call from now returns -error */
+void fault_reset(void);                                    /* nothing armed, trace empty, counts zero */
+void fault_arm(int nth, int error);                        /* the nth failable call from now returns -error */
 void fault_arm_call(const char *call, int nth, int error); /* the nth call of this one, e.g. "fsync" */
 void fault_arm_call_persistent(const char *call, int nth, int error); /* that one and all later ones */
 bool fault_fired(void);
-const char *fault_fired_call(void);                    /* "openat"; "" if none fired */
-int fault_count(const char *call);                     /* how often it was called since reset */
+const char *fault_fired_call(void); /* "openat"; "" if none fired */
+int fault_count(const char *call);  /* how often it was called since reset */
 
 /* Call `hook` once, before the nth call of this one from now. */
 void fault_hook(const char *call, int nth, void (*hook)(void *), void *context);
 
-void fault_trace_start(void);                          /* begins to record names, forgets older ones */
-const char *fault_trace(void);                         /* "openat flock fstat map " */
+void fault_trace_start(void);  /* begins to record names, forgets older ones */
+const char *fault_trace(void); /* "openat flock fstat map " */
 
 /* The page size that fm__sys_page_size() reports: 0 = the real one; 4, 16, 64 KiB. A larger one than the
  * real one is honest for the library: it maps in those units. */

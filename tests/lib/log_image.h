@@ -51,13 +51,11 @@ static inline int image_fd(const struct image *image, uint64_t n)
 	struct fm__log_header header;
 	int fd;
 
-	assert_ok(fm__log_segment_open(
-		&image->dir, image_geometry(image), n, FM_LOG_RW, &fd, &header, NULL));
+	assert_ok(fm__log_segment_open(&image->dir, image_geometry(image), n, FM_LOG_RW, &fd, &header, NULL));
 	return fd;
 }
 
-static inline void image_write(
-	const struct image *image, uint64_t lsn, const void *bytes, size_t length)
+static inline void image_write(const struct image *image, uint64_t lsn, const void *bytes, size_t length)
 {
 	int fd = image_fd(image, lsn / IMAGE_SEGMENT);
 
@@ -110,16 +108,16 @@ static inline void image_add_segment(struct image *image)
 {
 	int fd;
 
-	assert_ok(fm__log_segment_prepare(
-		&image->dir, image_geometry(image), image->meta.last + 1, image->epoch, &fd, NULL));
+	assert_ok(fm__log_segment_prepare(&image->dir, image_geometry(image), image->meta.last + 1,
+					  image->epoch, &fd, NULL));
 	fm__sys_close(fd);
 	image->meta.last++;
 	image_meta(image);
 }
 
 /* Encode a frame of `size` bytes at lsn into bytes (size of them). promise 0 = none. */
-static inline void image_encode(const struct image *image, uint64_t lsn, uint64_t size,
-	uint32_t type, uint64_t promise, uint8_t *bytes)
+static inline void image_encode(const struct image *image, uint64_t lsn, uint64_t size, uint32_t type,
+				uint64_t promise, uint8_t *bytes)
 {
 	struct fm__log_frame frame = {
 		.lsn = lsn,
@@ -128,8 +126,7 @@ static inline void image_encode(const struct image *image, uint64_t lsn, uint64_
 		.type = (uint16_t)type,
 		.flags = type == FM_LOG_PAD ? FM_LOG_PAD_FILL : 0,
 		.epoch = image->epoch,
-		.back = promise ? fm__log_back(image_geometry(image), lsn, promise)
-				: FM_LOG_NO_PROMISE,
+		.back = promise ? fm__log_back(image_geometry(image), lsn, promise) : FM_LOG_NO_PROMISE,
 		.time = 1,
 	};
 	struct filemap_bytes part = {bytes + FM_LOG_FRAME_HEADER, frame.length};
@@ -140,8 +137,7 @@ static inline void image_encode(const struct image *image, uint64_t lsn, uint64_
 
 /* Append a frame of `size` bytes (a multiple of 32; a PAD writes its header only); at the end of a segment the
  * next one must be there. Returns its position. */
-static inline uint64_t image_append(
-	struct image *image, uint64_t size, uint32_t type, uint64_t promise)
+static inline uint64_t image_append(struct image *image, uint64_t size, uint32_t type, uint64_t promise)
 {
 	static uint8_t bytes[IMAGE_SEGMENT];
 	uint64_t lsn = image->tail;

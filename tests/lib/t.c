@@ -84,7 +84,8 @@ static bool census_differs(const struct t_dir *dir)
 	const struct t_census now = t_census_take(dir->path);
 
 	if (now.descriptors != dir->before.descriptors)
-		print_error("leak: %d descriptors before, %d now\n", dir->before.descriptors, now.descriptors);
+		print_error("leak: %d descriptors before, %d now\n", dir->before.descriptors,
+			    now.descriptors);
 	if (now.mappings != dir->before.mappings)
 		print_error("leak: %d mappings before, %d now\n", dir->before.mappings, now.mappings);
 	return now.descriptors != dir->before.descriptors || now.mappings != dir->before.mappings;

@@ -29,8 +29,8 @@ struct t_census {
 };
 
 struct t_dir {
-	char path[256];         /* absolute; removed with everything in it after the case */
-	int fd;                 /* O_PATH-free directory descriptor, part of the first census */
+	char path[256]; /* absolute; removed with everything in it after the case */
+	int fd;         /* O_PATH-free directory descriptor, part of the first census */
 	struct t_census before;
 };
 
@@ -53,11 +53,11 @@ int t_in_child(int (*body)(void *context), void *context);
 
 #define T_TEST(f) cmocka_unit_test_setup_teardown(f, t_setup_dir, t_teardown_dir)
 #define T_PLAIN(f) cmocka_unit_test(f)
-#define T_MAIN(...)                                                                                \
-	int main(void)                                                                             \
-	{                                                                                          \
-		const struct CMUnitTest tests[] = {__VA_ARGS__};                                   \
-		return t_run(__FILE__, tests, sizeof tests / sizeof *tests);                       \
+#define T_MAIN(...)                                                          \
+	int main(void)                                                       \
+	{                                                                    \
+		const struct CMUnitTest tests[] = {__VA_ARGS__};             \
+		return t_run(__FILE__, tests, sizeof tests / sizeof *tests); \
 	}
 
 #define assert_ok(expression) assert_int_equal((expression), 0)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 # Sizes (functions of at most 70 lines, files of at most 400, of
-# cases 800), licence lines, words of unfinished work.
+# cases 800), licence lines, words of unfinished work, the format of the code.
 . "$(dirname "$0")/lint.sh"
 
 long_functions() {
@@ -12,6 +12,7 @@ long_functions() {
 long_files() { wc -l "$@" | awk '$2 != "total" && $1 > ($2 ~ /^tests.*\/test_/ ? 800 : 400) { print $2 ": " $1 " lines" }'; }
 unlicensed() { for file in "$@"; do head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0 OR MIT' || echo "$file"; done; }
 unfinished() { grep -nwE 'XXX|TODO|FIXME|[Nn]ot (yet )?implemented|[Ff]or now|[Pp]laceholder' "$@" | grep -v ENOSYS || :; }
+unformatted() { for file in "$@"; do clang-format "$file" | cmp -s - "$file" || echo "$file"; done; }
 
 cd "$root"
 find lib cli tests examples bench -name '*.[ch]' | sort >"$scratch/sources"
@@ -27,6 +28,12 @@ unlicensed $(cat "$scratch/sources" "$scratch/headers" "$scratch/scripts") run m
 empty "$scratch/found" 'files_name_their_licence'
 unfinished $(cat "$scratch/sources" "$scratch/headers" "$scratch/scripts") run ./*.md >"$scratch/found"
 empty "$scratch/found" 'nothing_is_left_unfinished'
+if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
+	unformatted $(cat "$scratch/sources") >"$scratch/found"
+	empty "$scratch/found" 'code_is_formatted'
+else
+	skip 'code_is_formatted: there is no clang-format 14'
+fi
 
 { echo 'int f(void)'; echo '{'; yes ';' | head -n 400; echo '}'; } >"$scratch/long.c"
 long_functions "$scratch/long.c" >"$scratch/found"

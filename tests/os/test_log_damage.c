@@ -40,8 +40,7 @@ static struct image *build(const struct t_dir *dir)
 }
 
 /* Apply the damage to `hurt` and say which blocks of the segment it touches. */
-static void damage(
-	enum kind kind, uint64_t n, uint64_t block, uint64_t *ret_low, uint64_t *ret_high)
+static void damage(enum kind kind, uint64_t n, uint64_t block, uint64_t *ret_low, uint64_t *ret_high)
 {
 	uint8_t *at = hurt[n] + block * FM_LOG_BLOCK;
 	uint64_t other = block + 1 < BLOCKS ? block + 1 : block - 1;
@@ -59,15 +58,14 @@ static void damage(
 		memcpy(at, whole[(n + 1) % SEGMENTS] + block * FM_LOG_BLOCK, FM_LOG_BLOCK);
 	} else {
 		memcpy(at, whole[n] + other * FM_LOG_BLOCK, FM_LOG_BLOCK);
-		memcpy(hurt[n] + other * FM_LOG_BLOCK, whole[n] + block * FM_LOG_BLOCK,
-			FM_LOG_BLOCK);
+		memcpy(hurt[n] + other * FM_LOG_BLOCK, whole[n] + block * FM_LOG_BLOCK, FM_LOG_BLOCK);
 		*ret_low = FM_MIN(block, other);
 		*ret_high = FM_MAX(block, other);
 	}
 }
 
-static void put_blocks(
-	const struct image *image, uint64_t n, uint64_t low, uint64_t high, const uint8_t *bytes)
+static void put_blocks(const struct image *image, uint64_t n, uint64_t low, uint64_t high,
+		       const uint8_t *bytes)
 {
 	char name[FM_LOG_NAME_SIZE];
 	int fd;
@@ -76,7 +74,7 @@ static void put_blocks(
 	fd = fm__sys_openat(image->dir.fd, name, O_RDWR, 0);
 	assert_true(fd >= 0);
 	assert_ok(fm__sys_pwrite(fd, bytes + low * FM_LOG_BLOCK, (high - low + 1) * FM_LOG_BLOCK,
-		low * FM_LOG_BLOCK));
+				 low * FM_LOG_BLOCK));
 	fm__sys_close(fd);
 }
 
@@ -133,8 +131,7 @@ static void check_cell(const struct image *image, uint64_t n)
 	if (end < image->meta.durable || seal)
 		state = FILEMAP_LOG_CORRUPT;
 	else
-		state = is_blank(2, end % IMAGE_SEGMENT, data_end) ? FILEMAP_LOG_CLEAN
-								   : FILEMAP_LOG_TORN;
+		state = is_blank(2, end % IMAGE_SEGMENT, data_end) ? FILEMAP_LOG_CLEAN : FILEMAP_LOG_TORN;
 	assert_int_equal(found.end, end);
 	assert_int_equal(found.state, state);
 	/* what is served is a prefix of what was written, to the byte */
@@ -164,15 +161,14 @@ static void run_kind(const struct t_dir *dir, enum kind kind)
 
 	check_cell(image, 0);
 	for (uint64_t n = 0; n < SEGMENTS; n++) {
-		for (uint64_t block = 0; block < BLOCKS;
-			block += block < 3 || block > BLOCKS - 5 ? 1 : 35) {
+		for (uint64_t block = 0; block < BLOCKS; block += block < 3 || block > BLOCKS - 5 ? 1 : 35) {
 			damage(kind, n, block, &low, &high);
 			put_blocks(image, n, low, high, hurt[n]);
 			check_cell(image, n);
 			check_opening(image, n);
 			put_blocks(image, n, low, high, whole[n]);
 			memcpy(hurt[n] + low * FM_LOG_BLOCK, whole[n] + low * FM_LOG_BLOCK,
-				(high - low + 1) * FM_LOG_BLOCK);
+			       (high - low + 1) * FM_LOG_BLOCK);
 		}
 	}
 	check_cell(image, 0);
@@ -210,8 +206,8 @@ static void damage_by_block_of_another_segment_is_found_wherever_it_is(void **st
 }
 
 T_MAIN(T_TEST(damage_of_one_bit_is_found_wherever_it_is),
-	T_TEST(damage_by_zeroed_block_is_found_wherever_it_is),
-	T_TEST(damage_by_swapped_blocks_is_found_wherever_it_is),
-	T_TEST(damage_by_duplicated_block_is_found_wherever_it_is),
-	T_TEST(damage_by_stale_block_is_found_wherever_it_is),
-	T_TEST(damage_by_block_of_another_segment_is_found_wherever_it_is))
+       T_TEST(damage_by_zeroed_block_is_found_wherever_it_is),
+       T_TEST(damage_by_swapped_blocks_is_found_wherever_it_is),
+       T_TEST(damage_by_duplicated_block_is_found_wherever_it_is),
+       T_TEST(damage_by_stale_block_is_found_wherever_it_is),
+       T_TEST(damage_by_block_of_another_segment_is_found_wherever_it_is))

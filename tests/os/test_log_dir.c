@@ -345,8 +345,10 @@ static void open_of_a_newer_format_is_eversion_and_changes_nothing(void **state)
 	fm__log_block_seal(before);
 	t_write_file(t_path(dir, "log/meta"), before, sizeof before);
 	assert_int_equal(filemap_log_open(t_path(dir, "log"), NULL, &log, NULL, &error), FILEMAP_EVERSION);
-	assert_int_equal(filemap_log_open(t_path(dir, "log"), FILEMAP_LOG_OPTIONS(.flags = FILEMAP_LOG_CREATE),
-					  &log, NULL, &error), FILEMAP_EVERSION);
+	assert_int_equal(filemap_log_open(t_path(dir, "log"),
+					  FILEMAP_LOG_OPTIONS(.flags = FILEMAP_LOG_CREATE), &log, NULL,
+					  &error),
+			 FILEMAP_EVERSION);
 	assert_int_equal(filemap_log_reader_open(t_path(dir, "log"), NULL, &reader, NULL, &error),
 			 FILEMAP_EVERSION);
 	assert_true(error.step && error.subject);
@@ -372,17 +374,13 @@ static void segment_names_are_parsed_strictly(void **state)
 	assert_false(fm__log_segment_parse("", "seg", &n));
 }
 
-T_MAIN(T_TEST(create_makes_an_empty_clean_log),
-       T_TEST(create_over_a_log_is_eexist),
+T_MAIN(T_TEST(create_makes_an_empty_clean_log), T_TEST(create_over_a_log_is_eexist),
        T_TEST(create_below_a_missing_directory_is_enoent),
        T_TEST(create_in_a_directory_with_other_files_changes_nothing),
-       T_TEST(create_takes_over_an_unfinished_creation),
-       T_TEST(create_over_a_segment_with_data_is_refused),
-       T_TEST(create_while_another_creates_is_elocked),
-       T_TEST(open_what_is_no_log_is_enoent),
+       T_TEST(create_takes_over_an_unfinished_creation), T_TEST(create_over_a_segment_with_data_is_refused),
+       T_TEST(create_while_another_creates_is_elocked), T_TEST(open_what_is_no_log_is_enoent),
        T_TEST(lock_held_by_another_process_is_elocked),
        T_TEST(lock_on_a_file_that_lost_its_name_is_ereplaced),
-       T_TEST(segment_prepared_is_zeros_behind_a_header),
-       T_TEST(segment_that_does_not_belong_is_corrupt),
+       T_TEST(segment_prepared_is_zeros_behind_a_header), T_TEST(segment_that_does_not_belong_is_corrupt),
        T_TEST(open_of_a_newer_format_is_eversion_and_changes_nothing),
        T_PLAIN(segment_names_are_parsed_strictly))

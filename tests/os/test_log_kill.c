@@ -12,7 +12,7 @@
 
 struct round {
 	const char *dir;
-	uint64_t first; /* the next id */
+	uint64_t first;        /* the next id */
 	uint64_t acknowledged; /* records to be acknowledged before the kill */
 	unsigned level;
 	uint32_t backend; /* of a queue; 0 = none */

@@ -336,8 +336,12 @@ static void put_frame(const struct t_dir *dir, struct filemap_log_position from,
 		      uint16_t flags)
 {
 	struct fm__log_header header;
-	struct fm__log_frame frame = {.lsn = from.lsn, .size = to - from.lsn, .type = type, .flags = flags,
-				      .epoch = from.epoch, .back = FM_LOG_NO_PROMISE};
+	struct fm__log_frame frame = {.lsn = from.lsn,
+				      .size = to - from.lsn,
+				      .type = type,
+				      .flags = flags,
+				      .epoch = from.epoch,
+				      .back = FM_LOG_NO_PROMISE};
 	uint8_t bytes[FM_LOG_FRAME_HEADER];
 
 	assert_ok(fm__log_header_decode(segment_bytes(dir, from.lsn / MIB), &header));
@@ -486,10 +490,8 @@ static void seek_to_the_end_with_an_epoch_checks_the_record_that_comes(void **st
 	filemap_log_reader_close(reader);
 }
 
-T_MAIN(T_TEST(reader_of_a_closed_log_returns_each_record),
-       T_TEST(reader_of_an_empty_log_returns_nothing),
-       T_TEST(reader_open_refuses_what_it_cannot_take),
-       T_TEST(reader_of_a_live_log_follows_the_writer),
+T_MAIN(T_TEST(reader_of_a_closed_log_returns_each_record), T_TEST(reader_of_an_empty_log_returns_nothing),
+       T_TEST(reader_open_refuses_what_it_cannot_take), T_TEST(reader_of_a_live_log_follows_the_writer),
        T_TEST(reader_at_durable_never_returns_more),
        T_TEST(reader_after_the_writer_died_returns_what_was_published),
        T_TEST(reader_while_a_writer_opens_stays_at_its_limit),
@@ -497,7 +499,6 @@ T_MAIN(T_TEST(reader_of_a_closed_log_returns_each_record),
        T_TEST(reader_of_a_corrupt_log_serves_what_is_below_the_damage),
        T_TEST(reader_reports_a_lost_area_once_and_goes_on),
        T_TEST(reader_at_an_unknown_kind_of_frame_is_a_version_error),
-       T_TEST(reader_without_a_segment_it_needs_is_corrupt),
-       T_TEST(seek_goes_to_any_record_and_back),
+       T_TEST(reader_without_a_segment_it_needs_is_corrupt), T_TEST(seek_goes_to_any_record_and_back),
        T_TEST(seek_to_what_is_no_record_is_egone_and_stays),
        T_TEST(seek_to_the_end_with_an_epoch_checks_the_record_that_comes))

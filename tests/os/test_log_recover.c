@@ -23,8 +23,7 @@ static void expect(const struct image *image, uint32_t state, uint64_t end, uint
 	assert_int_equal(found.end, end);
 	assert_int_equal(found.durable, durable);
 	if (state != FILEMAP_LOG_CORRUPT)
-		assert_int_equal(
-			found.records, image_check_records(image, found.scanned_from, end));
+		assert_int_equal(found.records, image_check_records(image, found.scanned_from, end));
 }
 
 /* Examine and recover; the epoch rises by one above all that was seen. Returns E. */
@@ -121,16 +120,15 @@ static void examine_last_frame_torn_at_any_byte_ends_before_it(void **state)
 		memcpy(torn, whole, keep);
 		image_write(image, lsn, torn, sizeof torn);
 		expect(image,
-			keep == 0 || fm__log_all_zero(torn, sizeof torn) ? FILEMAP_LOG_CLEAN
-									 : FILEMAP_LOG_TORN,
-			lsn, FM_LOG_FIRST);
+		       keep == 0 || fm__log_all_zero(torn, sizeof torn) ? FILEMAP_LOG_CLEAN
+									: FILEMAP_LOG_TORN,
+		       lsn, FM_LOG_FIRST);
 		/* the other way round: the front is missing */
 		memcpy(torn, whole, sizeof torn);
 		memset(torn, 0, keep + 1);
 		image_write(image, lsn, torn, sizeof torn);
-		expect(image,
-			fm__log_all_zero(torn, sizeof torn) ? FILEMAP_LOG_CLEAN : FILEMAP_LOG_TORN,
-			lsn, FM_LOG_FIRST);
+		expect(image, fm__log_all_zero(torn, sizeof torn) ? FILEMAP_LOG_CLEAN : FILEMAP_LOG_TORN, lsn,
+		       FM_LOG_FIRST);
 	}
 	image_append(image, sizeof whole, FM_LOG_DATA, 0);
 	expect(image, FILEMAP_LOG_CLEAN, lsn + sizeof whole, FM_LOG_FIRST);
@@ -313,8 +311,7 @@ static void recover_leaves_a_corrupt_log_alone(void **state)
 	image_meta(image);
 	found = examine(image, 0);
 	assert_int_equal(found.state, FILEMAP_LOG_CORRUPT);
-	assert_int_equal(
-		fm__log_recover(&image->dir, NULL, &found, &end, &error), FILEMAP_ECORRUPT);
+	assert_int_equal(fm__log_recover(&image->dir, NULL, &found, &end, &error), FILEMAP_ECORRUPT);
 	assert_int_equal(error.offset, image->tail);
 	assert_int_equal(end, 7);
 	assert_ok(fm__log_meta_read(image->dir.meta_fd, &after));
@@ -397,9 +394,9 @@ static void examine_damaged_header_or_size_is_corrupt_at_its_start(void **state)
 static void sweep_deletes_leftovers_and_nothing_else(void **state)
 {
 	static const char *const gone[] = {"0000000000000001.seg", "00000000000000ff.seg",
-		"0000000000000001.prep", ".0000000000000007.seg.del"};
-	static const char *const stay[] = {"0000000000000000.seg", "meta", "LOCK", "notes.txt",
-		".other.del", "1.seg", "quarantine"};
+					   "0000000000000001.prep", ".0000000000000007.seg.del"};
+	static const char *const stay[] = {"0000000000000000.seg", "meta",  "LOCK",      "notes.txt",
+					   ".other.del",           "1.seg", "quarantine"};
 	struct image *image = image_new(*state);
 	struct stat st;
 
@@ -408,7 +405,7 @@ static void sweep_deletes_leftovers_and_nothing_else(void **state)
 	for (size_t i = 0; i < FM_ARRAY_SIZE(stay); i++)
 		fm__sys_close(fm__sys_openat(image->dir.fd, stay[i], O_CREAT | O_RDWR, 0600));
 	expect(image, FILEMAP_LOG_CLEAN, FM_LOG_FIRST,
-		FM_LOG_FIRST); /* an extra segment above last is no matter */
+	       FM_LOG_FIRST); /* an extra segment above last is no matter */
 	recover(image, NULL);
 	for (size_t i = 0; i < FM_ARRAY_SIZE(gone); i++)
 		assert_int_equal(fm__sys_fstatat(image->dir.fd, gone[i], &st, 0), -ENOENT);
@@ -507,8 +504,7 @@ static void examine_needs_one_meta_slot(void **state)
 	for (uint64_t slot = 0; slot < 2; slot++) {
 		uint64_t at = slot * FM_LOG_META_SLOT;
 
-		assert_int_equal(
-			fm__sys_pread(image->dir.meta_fd, block, sizeof block, at), sizeof block);
+		assert_int_equal(fm__sys_pread(image->dir.meta_fd, block, sizeof block, at), sizeof block);
 		assert_ok(fm__sys_pwrite(image->dir.meta_fd, junk, sizeof junk, at));
 		expect(image, FILEMAP_LOG_CLEAN, image->tail, FM_LOG_FIRST);
 		assert_ok(fm__sys_pwrite(image->dir.meta_fd, block, sizeof block, at));
@@ -561,8 +557,7 @@ static void verify_reports_what_was_found_and_changes_nothing(void **state)
 	image_read(image, 2 * IMAGE_SEGMENT, after, sizeof after);
 	assert_memory_equal(before, after, sizeof before);
 
-	assert_int_equal(
-		filemap_log_verify(t_path(dir, "log"), 2, &report, &error), FILEMAP_EOPTION);
+	assert_int_equal(filemap_log_verify(t_path(dir, "log"), 2, &report, &error), FILEMAP_EOPTION);
 	assert_string_equal(error.subject, "flags");
 	assert_int_equal(filemap_log_verify(NULL, 0, &report, &error), FILEMAP_EOPTION);
 	assert_int_equal(filemap_log_verify(t_path(dir, "log"), 0, NULL, &error), FILEMAP_EOPTION);
@@ -603,27 +598,23 @@ static void verify_beside_a_writer_is_limited_by_what_it_published(void **state)
 	image_close(image);
 }
 
-T_MAIN(T_TEST(examine_empty_log_is_clean_without_scan),
-	T_TEST(examine_closed_log_is_clean_without_scan),
-	T_TEST(examine_closed_log_that_lost_its_last_record_is_corrupt),
-	T_TEST(examine_last_frame_torn_at_any_byte_ends_before_it),
-	T_TEST(examine_hole_before_a_promise_decides_torn_or_corrupt),
-	T_TEST(examine_promise_far_behind_a_gap_is_found),
-	T_TEST(examine_frame_longer_than_the_window_is_read),
-	T_TEST(recover_tail_torn_across_a_segment_border_is_put_aside_in_both),
-	T_TEST(recover_twice_gives_the_same_end),
-	T_TEST(recover_interrupted_between_segments_starts_again),
-	T_TEST(recover_never_gives_published_positions_out_again),
-	T_TEST(recover_full_last_segment_ends_in_the_next),
-	T_TEST(recover_leaves_a_corrupt_log_alone),
-	T_TEST(examine_stale_frame_of_a_lower_epoch_ends_the_log),
-	T_TEST(examine_frame_of_another_place_is_no_frame),
-	T_TEST(examine_missing_segment_is_corrupt_at_its_start),
-	T_TEST(examine_damaged_header_or_size_is_corrupt_at_its_start),
-	T_TEST(sweep_deletes_leftovers_and_nothing_else), T_TEST(examine_scans_from_the_last_seal),
-	T_TEST(examine_missing_seal_below_another_is_corrupt),
-	T_TEST(examine_valid_frames_that_were_not_sealed_are_corrupt),
-	T_TEST(examine_needs_one_meta_slot),
-	T_TEST(examine_newer_version_or_pending_discard_is_eversion),
-	T_TEST(verify_reports_what_was_found_and_changes_nothing),
-	T_TEST(verify_beside_a_writer_is_limited_by_what_it_published))
+T_MAIN(T_TEST(examine_empty_log_is_clean_without_scan), T_TEST(examine_closed_log_is_clean_without_scan),
+       T_TEST(examine_closed_log_that_lost_its_last_record_is_corrupt),
+       T_TEST(examine_last_frame_torn_at_any_byte_ends_before_it),
+       T_TEST(examine_hole_before_a_promise_decides_torn_or_corrupt),
+       T_TEST(examine_promise_far_behind_a_gap_is_found),
+       T_TEST(examine_frame_longer_than_the_window_is_read),
+       T_TEST(recover_tail_torn_across_a_segment_border_is_put_aside_in_both),
+       T_TEST(recover_twice_gives_the_same_end), T_TEST(recover_interrupted_between_segments_starts_again),
+       T_TEST(recover_never_gives_published_positions_out_again),
+       T_TEST(recover_full_last_segment_ends_in_the_next), T_TEST(recover_leaves_a_corrupt_log_alone),
+       T_TEST(examine_stale_frame_of_a_lower_epoch_ends_the_log),
+       T_TEST(examine_frame_of_another_place_is_no_frame),
+       T_TEST(examine_missing_segment_is_corrupt_at_its_start),
+       T_TEST(examine_damaged_header_or_size_is_corrupt_at_its_start),
+       T_TEST(sweep_deletes_leftovers_and_nothing_else), T_TEST(examine_scans_from_the_last_seal),
+       T_TEST(examine_missing_seal_below_another_is_corrupt),
+       T_TEST(examine_valid_frames_that_were_not_sealed_are_corrupt), T_TEST(examine_needs_one_meta_slot),
+       T_TEST(examine_newer_version_or_pending_discard_is_eversion),
+       T_TEST(verify_reports_what_was_found_and_changes_nothing),
+       T_TEST(verify_beside_a_writer_is_limited_by_what_it_published))

@@ -75,8 +75,10 @@ static void log_over_many_segments_reads_back_and_is_sealed(void **state)
 static void log_with_small_max_lag_flushes_while_appending(void **state)
 {
 	const char *dir = t_path(*state, "log");
-	const struct filemap_log_options options = {.struct_size = sizeof options, .flags = FILEMAP_LOG_CREATE_NEW,
-						    .segment_size = APP_SEGMENT, .max_lag = 4096};
+	const struct filemap_log_options options = {.struct_size = sizeof options,
+						    .flags = FILEMAP_LOG_CREATE_NEW,
+						    .segment_size = APP_SEGMENT,
+						    .max_lag = 4096};
 	struct filemap_log *log;
 
 	assert_ok(filemap_log_open(dir, &options, &log, NULL, NULL));
@@ -94,7 +96,8 @@ static void log_of_parts_is_one_record(void **state)
 	struct filemap_log *log = app_open(dir, NULL, NULL);
 	uint8_t payload[APP_LENGTH_MAX];
 	size_t length = app_length(0);
-	const struct filemap_bytes parts[] = {{payload, 5}, {NULL, 0}, {payload + 5, 1}, {payload + 6, length - 6}};
+	const struct filemap_bytes parts[] = {
+		{payload, 5}, {NULL, 0}, {payload + 5, 1}, {payload + 6, length - 6}};
 
 	app_payload(0, payload);
 	assert_ok(filemap_log_appendv(log, parts, 4, NULL));
@@ -107,7 +110,8 @@ static void log_of_empty_records_reads_back(void **state)
 {
 	const char *dir = t_path(*state, "log");
 	struct filemap_log *log = app_open(dir, NULL, NULL);
-	const struct filemap_log_reader_options durable = {.struct_size = sizeof durable, .level = FILEMAP_DURABLE};
+	const struct filemap_log_reader_options durable = {.struct_size = sizeof durable,
+							   .level = FILEMAP_DURABLE};
 	struct filemap_log_position position;
 	struct filemap_log_reader *reader;
 	struct filemap_log_record record;
@@ -314,8 +318,8 @@ static void log_behind_a_queue_of_depth_one_still_advances(void **state)
 	struct filemap_queue *queue;
 	struct filemap_log *log;
 
-	assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.depth = 1, .backend = FILEMAP_QUEUE_THREADS), &queue,
-				     NULL));
+	assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.depth = 1, .backend = FILEMAP_QUEUE_THREADS),
+				     &queue, NULL));
 	log = app_open(dir, queue, NULL);
 	app_append_some(log, 0, 3000); /* a group over segments is cut */
 	assert_ok(filemap_log_sync(log, NULL));
@@ -414,12 +418,15 @@ static void open_with_bad_options_names_the_field_and_creates_nothing(void **sta
 	const uint32_t create = FILEMAP_LOG_CREATE;
 
 	refuse(dir, FILEMAP_LOG_OPTIONS(.flags = create | 1u << 7), FILEMAP_EOPTION, "flags");
-	refuse(dir, FILEMAP_LOG_OPTIONS(.flags = create, .segment_size = 3u << 20), FILEMAP_EOPTION, "segment_size");
-	refuse(dir, FILEMAP_LOG_OPTIONS(.flags = create, .segment_size = 1u << 19), FILEMAP_EOPTION, "segment_size");
+	refuse(dir, FILEMAP_LOG_OPTIONS(.flags = create, .segment_size = 3u << 20), FILEMAP_EOPTION,
+	       "segment_size");
+	refuse(dir, FILEMAP_LOG_OPTIONS(.flags = create, .segment_size = 1u << 19), FILEMAP_EOPTION,
+	       "segment_size");
 	refuse(dir, FILEMAP_LOG_OPTIONS(.flags = create, .segment_size = UINT64_C(1) << 31), FILEMAP_EOPTION,
 	       "segment_size");
 	refuse(dir, FILEMAP_LOG_OPTIONS(.flags = create, .frame_unit = 48), FILEMAP_EOPTION, "frame_unit");
-	refuse(dir, FILEMAP_LOG_OPTIONS(.flags = create, .permissions = 01777), FILEMAP_EOPTION, "permissions");
+	refuse(dir, FILEMAP_LOG_OPTIONS(.flags = create, .permissions = 01777), FILEMAP_EOPTION,
+	       "permissions");
 	refuse(dir, FILEMAP_LOG_OPTIONS(.flags = create, .reserved = {0, 1}), FILEMAP_EOPTION, "reserved");
 	refuse(dir, &(const struct filemap_log_options){.struct_size = 8}, FILEMAP_EOPTION, "struct_size");
 	refuse(dir, &(const struct filemap_log_options){.struct_size = 0}, FILEMAP_EOPTION, "struct_size");
@@ -442,8 +449,9 @@ static void open_of_a_directory_that_is_no_log_changes_nothing(void **state)
 	t_write_file(file, "dear", 4);
 	assert_int_equal(filemap_log_open(dir, NULL, &log, NULL, &error), -ENOENT);
 	assert_string_equal(error.subject, "meta");
-	assert_int_equal(filemap_log_open(dir, FILEMAP_LOG_OPTIONS(.flags = FILEMAP_LOG_CREATE), &log, NULL, &error),
-			 -ENOTEMPTY);
+	assert_int_equal(
+		filemap_log_open(dir, FILEMAP_LOG_OPTIONS(.flags = FILEMAP_LOG_CREATE), &log, NULL, &error),
+		-ENOTEMPTY);
 	assert_null(log);
 	assert_int_equal(t_file_size(file), 4);
 	assert_int_equal(t_file_size(t_path(*state, "log/LOCK")), -1);
@@ -457,8 +465,9 @@ static void create_new_of_an_existing_log_is_eexist(void **state)
 
 	app_append_some(log, 0, 7);
 	filemap_log_close(log);
-	assert_int_equal(filemap_log_open(dir, FILEMAP_LOG_OPTIONS(.flags = FILEMAP_LOG_CREATE_NEW), &second, NULL,
-					  &error), -EEXIST);
+	assert_int_equal(filemap_log_open(dir, FILEMAP_LOG_OPTIONS(.flags = FILEMAP_LOG_CREATE_NEW), &second,
+					  NULL, &error),
+			 -EEXIST);
 	assert_null(second);
 	assert_int_equal(app_count(dir, FILEMAP_PUBLISHED), 7);
 }
@@ -496,14 +505,16 @@ T_MAIN(T_TEST(log_after_finish_reads_back_and_opens_clean),
        T_TEST(log_closed_without_finish_keeps_published_records),
        T_TEST(log_over_many_segments_reads_back_and_is_sealed),
        T_TEST(log_with_small_max_lag_flushes_while_appending), T_TEST(log_of_parts_is_one_record),
-       T_TEST(log_of_empty_records_reads_back), T_TEST(append_of_too_long_record_is_refused_and_claims_nothing),
+       T_TEST(log_of_empty_records_reads_back),
+       T_TEST(append_of_too_long_record_is_refused_and_claims_nothing),
        T_TEST(log_with_each_rest_of_a_segment_reads_back),
        T_TEST(log_in_a_segment_too_old_for_its_time_goes_on_in_the_next),
-       T_TEST(wait_for_durable_returns_when_it_is),
-       T_TEST(wait_for_a_record_to_come_returns_when_it_does), T_TEST(open_of_a_log_being_written_is_locked),
-       T_TEST(log_behind_an_owned_ring_reads_back), T_TEST(log_behind_a_shared_ring_reads_back),
-       T_TEST(log_behind_threads_reads_back), T_TEST(log_behind_a_queue_of_depth_one_still_advances),
-       T_TEST(close_with_a_group_in_flight_waits_for_it), T_TEST(log_in_a_forked_child_is_refused_and_untouched),
+       T_TEST(wait_for_durable_returns_when_it_is), T_TEST(wait_for_a_record_to_come_returns_when_it_does),
+       T_TEST(open_of_a_log_being_written_is_locked), T_TEST(log_behind_an_owned_ring_reads_back),
+       T_TEST(log_behind_a_shared_ring_reads_back), T_TEST(log_behind_threads_reads_back),
+       T_TEST(log_behind_a_queue_of_depth_one_still_advances),
+       T_TEST(close_with_a_group_in_flight_waits_for_it),
+       T_TEST(log_in_a_forked_child_is_refused_and_untouched),
        T_TEST(log_closed_while_a_forked_child_lives_can_be_opened),
        T_TEST(open_with_bad_options_names_the_field_and_creates_nothing),
        T_TEST(open_of_nothing_is_enoent_and_creates_nothing),

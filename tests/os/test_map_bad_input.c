@@ -57,7 +57,8 @@ static void directory_is_eisdir(void **state)
 {
 	const struct t_dir *dir = *state;
 	assert_int_equal(refused(dir->path, FILEMAP_READ, NULL), -EISDIR);
-	assert_int_equal(refused(dir->path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE)), -EISDIR);
+	assert_int_equal(refused(dir->path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE)),
+			 -EISDIR);
 	assert_int_equal(refused(t_path(dir, ""), FILEMAP_WRITE, NULL), -EISDIR);
 	assert_int_equal(refused(t_path(dir, "."), FILEMAP_WRITE, NULL), -EISDIR);
 	assert_int_equal(refused("/", FILEMAP_WRITE, NULL), -EISDIR);
@@ -119,7 +120,9 @@ static void create_new_of_a_taken_name_is_eexist(void **state)
 {
 	const char *path = t_path(*state, "file");
 	t_write_file(path, "hello", 5);
-	assert_int_equal(refused(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = 9)), -EEXIST);
+	assert_int_equal(
+		refused(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = 9)),
+		-EEXIST);
 	assert_int_equal(t_file_size(path), 5);
 }
 
@@ -130,7 +133,8 @@ static void window_outside_the_file_names_its_field(void **state)
 	assert_int_equal(refused(path, FILEMAP_READ, FILEMAP_OPTIONS(.offset = 6)), FILEMAP_ERANGE);
 	assert_string_equal(error.subject, "offset");
 	assert_int_equal(error.offset, 6);
-	assert_int_equal(refused(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.offset = 2, .length = 4)), FILEMAP_ERANGE);
+	assert_int_equal(refused(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.offset = 2, .length = 4)),
+			 FILEMAP_ERANGE);
 	assert_string_equal(error.subject, "length");
 	assert_int_equal(refused(path, FILEMAP_READ, FILEMAP_OPTIONS(.offset = 4, .length = UINT64_MAX - 1)),
 			 FILEMAP_ERANGE);
@@ -141,20 +145,24 @@ static void window_is_refused_before_truncation_and_creation(void **state)
 {
 	const char *path = t_path(*state, "file"), *fresh = t_path(*state, "fresh");
 	t_write_file(path, "hello", 5);
-	assert_int_equal(refused(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = 3,
-		.offset = 4)), FILEMAP_ERANGE);
-	assert_int_equal(t_file_size(path), 5);
-	assert_int_equal(refused(fresh, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .length = 128)),
+	assert_int_equal(refused(path, FILEMAP_WRITE,
+				 FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = 3, .offset = 4)),
 			 FILEMAP_ERANGE);
-	assert_int_equal(refused(fresh, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = 9,
-		.offset = 10)), FILEMAP_ERANGE);
+	assert_int_equal(t_file_size(path), 5);
+	assert_int_equal(
+		refused(fresh, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .length = 128)),
+		FILEMAP_ERANGE);
+	assert_int_equal(refused(fresh, FILEMAP_WRITE,
+				 FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = 9, .offset = 10)),
+			 FILEMAP_ERANGE);
 	assert_int_equal(t_file_size(fresh), -1);
 }
 
 static void size_that_no_file_system_has_leaves_no_file(void **state)
 {
 	const char *path = t_path(*state, "file");
-	int r = refused(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = UINT64_C(1) << 46));
+	int r = refused(path, FILEMAP_WRITE,
+			FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = UINT64_C(1) << 46));
 	assert_true(r == -ENOSPC || r == -EFBIG || r == -ENOMEM);
 	assert_int_equal(t_file_size(path), -1);
 	r = refused(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = INT64_MAX));
@@ -175,10 +183,12 @@ static void options_are_refused_and_nothing_created(void **state)
 	assert_int_equal(refused(path, FILEMAP_WRITE, &longer.known), FILEMAP_EVERSION);
 	assert_string_equal(error.subject, "struct_size");
 	assert_int_equal(refused(path, FILEMAP_WRITE, &shorter), FILEMAP_EOPTION);
-	assert_int_equal(refused(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | UINT32_C(1) << 30)),
-			 FILEMAP_EOPTION);
+	assert_int_equal(
+		refused(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | UINT32_C(1) << 30)),
+		FILEMAP_EOPTION);
 	assert_string_equal(error.subject, "flags");
-	assert_int_equal(refused(path, FILEMAP_READ, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE)), FILEMAP_EOPTION);
+	assert_int_equal(refused(path, FILEMAP_READ, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE)),
+			 FILEMAP_EOPTION);
 	assert_int_equal(t_file_size(path), -1);
 }
 
@@ -194,7 +204,8 @@ static int open_as_nobody(void *context)
 	if (filemap_open(t_path(dir, "readable"), FILEMAP_WRITE, NULL, &map, &error) != -EACCES)
 		return 2;
 	if (filemap_open(t_path(dir, "fresh"), FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE), &map,
-			 &error) != -EACCES || strcmp(error.step, "create file"))
+			 &error) != -EACCES ||
+	    strcmp(error.step, "create file"))
 		return 3;
 	/* A directory that may be searched but not read does not hide a readable file. */
 	if (filemap_open(t_path(dir, "search/readable"), FILEMAP_READ, NULL, &map, &error) != 0)
@@ -230,8 +241,8 @@ static void file_without_permission_is_eacces(void **state)
 static int resize_on_full_disk(const struct t_dir *dir)
 {
 	struct filemap *map;
-	if (filemap_open(t_path(dir, "small"), FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000),
-			 &map, NULL) < 0)
+	if (filemap_open(t_path(dir, "small"), FILEMAP_WRITE,
+			 FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000), &map, NULL) < 0)
 		return 10;
 	memset(filemap_data_mut(map), 'x', 5000);
 	if (filemap_resize(map, 4 << 20, &error) != -ENOSPC || strcmp(error.step, "allocate blocks"))
@@ -254,22 +265,25 @@ static int open_on_full_disk(void *context)
 		return 77;
 	if (mount("tmpfs", dir->path, "tmpfs", 0, "size=1m") < 0)
 		return 77;
-	if (filemap_open(t_path(dir, "big"), FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE,
-		.size = 4 << 20), &map, &error) != -ENOSPC)
+	if (filemap_open(t_path(dir, "big"), FILEMAP_WRITE,
+			 FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 4 << 20), &map, &error) != -ENOSPC)
 		return 1;
 	if (strcmp(error.step, "allocate blocks") || strcmp(error.subject, "file"))
 		return 2;
 	if (t_file_size(t_path(dir, "big")) != -1)
 		return 3;
 	t_write_file(t_path(dir, "old"), "hello", 5);
-	if (filemap_open(t_path(dir, "old"), FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE,
-		.size = 4 << 20), &map, &error) != -ENOSPC || strcmp(error.step, "allocate blocks"))
+	if (filemap_open(t_path(dir, "old"), FILEMAP_WRITE,
+			 FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = 4 << 20), &map,
+			 &error) != -ENOSPC ||
+	    strcmp(error.step, "allocate blocks"))
 		return 4;
 	if (t_file_size(t_path(dir, "old")) != 5)
 		return 5;
 	t_write_file(t_path(dir, "empty"), "", 0);
-	if (filemap_open(t_path(dir, "empty"), FILEMAP_WRITE, FILEMAP_OPTIONS(.size = 4 << 20), &map, &error) !=
-		    -ENOSPC || t_file_size(t_path(dir, "empty")) != 0)
+	if (filemap_open(t_path(dir, "empty"), FILEMAP_WRITE, FILEMAP_OPTIONS(.size = 4 << 20), &map,
+			 &error) != -ENOSPC ||
+	    t_file_size(t_path(dir, "empty")) != 0)
 		return 6;
 	return resize_on_full_disk(dir);
 }
@@ -289,5 +303,4 @@ T_MAIN(T_TEST(missing_file_is_enoent_and_not_created), T_TEST(missing_directory_
        T_TEST(create_new_of_a_taken_name_is_eexist), T_TEST(window_outside_the_file_names_its_field),
        T_TEST(window_is_refused_before_truncation_and_creation),
        T_TEST(size_that_no_file_system_has_leaves_no_file), T_TEST(options_are_refused_and_nothing_created),
-       T_TEST(file_without_permission_is_eacces),
-       T_TEST(full_disk_is_enospc_and_leaves_everything_as_it_was))
+       T_TEST(file_without_permission_is_eacces), T_TEST(full_disk_is_enospc_and_leaves_everything_as_it_was))

@@ -15,7 +15,8 @@ static struct filemap *create(void **state, uint64_t size, uint64_t offset)
 {
 	struct filemap *map = NULL;
 	assert_ok(filemap_open(t_path(*state, "file"), FILEMAP_WRITE,
-		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = size, .offset = offset), &map, NULL));
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = size, .offset = offset),
+			       &map, NULL));
 	return map;
 }
 

@@ -91,7 +91,8 @@ static void alias_by_another_family_is_found_in_this_process(void **state)
 static void lock_none_is_not_in_the_way_of_anybody(void **state)
 {
 	const char *path = make_file(state);
-	struct filemap *none = open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE));
+	struct filemap *none =
+		open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE));
 	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL);
 	assert_ok(try_open(path, FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE)));
 	filemap_close(map);
@@ -184,7 +185,8 @@ static void refused_truncate_changes_nothing(void **state)
 	const char *path = make_file(state);
 	struct holder holder = hold_in_another_process(path);
 	assert_int_equal(try_open(path, FILEMAP_WRITE,
-		FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE | FILEMAP_CREATE, .size = 99)), FILEMAP_ELOCKED);
+				  FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE | FILEMAP_CREATE, .size = 99)),
+			 FILEMAP_ELOCKED);
 	end_holder(holder);
 	assert_int_equal(t_file_size(path), 5);
 }
@@ -249,7 +251,7 @@ static void *wait_and_read(void *argument)
 	struct waiter *waiter = argument;
 	struct filemap *map;
 	waiter->result = filemap_open(waiter->path, FILEMAP_READ,
-		FILEMAP_OPTIONS(.lock_wait_ms = FILEMAP_FOREVER), &map, NULL);
+				      FILEMAP_OPTIONS(.lock_wait_ms = FILEMAP_FOREVER), &map, NULL);
 	if (waiter->result == 0) {
 		waiter->byte = *(const char *)filemap_data(map);
 		filemap_close(map);
@@ -347,8 +349,8 @@ static int close_without_memory(void *map)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	void *at = (void *)(uintptr_t)filemap_data(map);
-	char *own = mmap(at, page, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	char *own = mmap(at, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			 -1, 0);
 	if (own != at)
 		return 77; /* valgrind does not let go of the address */
 	own[0] = 'o';
@@ -376,5 +378,4 @@ T_MAIN(T_TEST(writer_excludes_everybody_in_this_process), T_TEST(readers_share_a
        T_TEST(wait_ends_when_the_lock_is_given_up), T_TEST(signal_ends_the_wait),
        T_TEST(name_replaced_during_the_wait_opens_the_new_file),
        T_TEST(forked_child_may_write_and_close_but_neither_resize_nor_unlock),
-       T_TEST(forked_child_starts_with_an_empty_table),
-       T_TEST(forked_child_closes_a_dontfork_mapping))
+       T_TEST(forked_child_starts_with_an_empty_table), T_TEST(forked_child_closes_a_dontfork_mapping))

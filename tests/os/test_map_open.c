@@ -56,7 +56,8 @@ static void create_of_a_new_file_allocates_its_size(void **state)
 {
 	const char *path = t_path(*state, "file");
 	struct filemap_stat status;
-	struct filemap *map = open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 100000));
+	struct filemap *map =
+		open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 100000));
 	assert_int_equal(filemap_size(map), 100000);
 	assert_ok(filemap_stat(map, &status));
 	assert_int_equal(status.size, 100000);
@@ -71,8 +72,9 @@ static void create_of_a_new_file_allocates_its_size(void **state)
 static void create_sparse_takes_no_blocks(void **state)
 {
 	struct filemap_stat status;
-	struct filemap *map = open_ok(t_path(*state, "file"), FILEMAP_WRITE,
-		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW | FILEMAP_SPARSE, .size = 1 << 20));
+	struct filemap *map =
+		open_ok(t_path(*state, "file"), FILEMAP_WRITE,
+			FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW | FILEMAP_SPARSE, .size = 1 << 20));
 	assert_ok(filemap_stat(map, &status));
 	assert_int_equal(status.size, 1 << 20);
 	assert_true(status.blocks * 512 < 1 << 20);
@@ -83,7 +85,8 @@ static void create_uses_permissions_and_umask(void **state)
 {
 	struct filemap_stat status;
 	const mode_t old = umask(022);
-	struct filemap *map = open_ok(t_path(*state, "a"), FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE));
+	struct filemap *map =
+		open_ok(t_path(*state, "a"), FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE));
 	assert_ok(filemap_stat(map, &status));
 	assert_int_equal(status.mode & 07777, 0644);
 	filemap_close(map);
@@ -99,7 +102,8 @@ static void create_of_an_existing_file_keeps_content_and_size(void **state)
 {
 	const char *path = t_path(*state, "file");
 	t_write_file(path, "hello", 5);
-	struct filemap *map = open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 4096));
+	struct filemap *map =
+		open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 4096));
 	assert_int_equal(filemap_size(map), 5);
 	assert_memory_equal(filemap_data(map), "hello", 5);
 	filemap_close(map);
@@ -119,7 +123,8 @@ static void truncate_empties_and_gives_the_size(void **state)
 {
 	const char *path = t_path(*state, "file");
 	t_write_file(path, "hello", 5);
-	struct filemap *map = open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = 8));
+	struct filemap *map =
+		open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = 8));
 	assert_int_equal(filemap_size(map), 8);
 	assert_memory_equal(filemap_data(map), "\0\0\0\0\0\0\0\0", 8);
 	filemap_close(map);
@@ -175,7 +180,8 @@ static void empty_flag_gives_a_window_of_nothing(void **state)
 {
 	const char *path = t_path(*state, "file");
 	t_write_file(path, "hello", 5);
-	struct filemap *map = open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_EMPTY, .offset = 3));
+	struct filemap *map =
+		open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_EMPTY, .offset = 3));
 	assert_int_equal(filemap_size(map), 0);
 	assert_non_null(filemap_data(map));
 	assert_ok(filemap_resize(map, 9000, NULL));
@@ -190,7 +196,8 @@ static void open_works_relative_to_the_working_directory(void **state)
 	char old[4096];
 	assert_non_null(getcwd(old, sizeof old));
 	assert_ok(chdir(dir->path));
-	struct filemap *map = open_ok("file", FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 1));
+	struct filemap *map =
+		open_ok("file", FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 1));
 	filemap_close(map);
 	map = open_ok("./file", FILEMAP_READ, NULL);
 	assert_int_equal(filemap_size(map), 1);
@@ -202,14 +209,16 @@ static void existing_file_is_opened_through_a_link(void **state)
 {
 	t_write_file(t_path(*state, "file"), "hello", 5);
 	assert_ok(symlink("file", t_path(*state, "link")));
-	struct filemap *map = open_ok(t_path(*state, "link"), FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE));
+	struct filemap *map =
+		open_ok(t_path(*state, "link"), FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE));
 	assert_int_equal(filemap_size(map), 5);
 	filemap_close(map);
 }
 
 static void descriptors_are_close_on_exec(void **state)
 {
-	struct filemap *map = open_ok(t_path(*state, "file"), FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE));
+	struct filemap *map =
+		open_ok(t_path(*state, "file"), FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE));
 	for (int fd = 3; fd < 64; fd++) {
 		char link[64], target[512];
 		snprintf(link, sizeof link, "/proc/self/fd/%d", fd);

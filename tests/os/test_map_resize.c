@@ -106,7 +106,8 @@ static void same_size_changes_nothing(void **state)
 
 static void fixed_length_is_remembered_and_clamped(void **state)
 {
-	struct filemap *map = create(state, 0, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 20, .length = 4));
+	struct filemap *map =
+		create(state, 0, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 20, .length = 4));
 	assert_int_equal(filemap_size(map), 4);
 	assert_ok(filemap_resize(map, 30000, NULL));
 	assert_int_equal(filemap_size(map), 4);
@@ -120,7 +121,8 @@ static void fixed_length_is_remembered_and_clamped(void **state)
 static void window_at_an_offset_follows_the_end(void **state)
 {
 	struct filemap_error error;
-	struct filemap *map = create(state, 0, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000, .offset = 4990));
+	struct filemap *map =
+		create(state, 0, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000, .offset = 4990));
 	assert_int_equal(filemap_size(map), 10);
 	fill(map, 0xAA);
 	assert_ok(filemap_resize(map, 20000, NULL));
@@ -142,8 +144,8 @@ static void window_at_an_offset_follows_the_end(void **state)
 static void reserve_keeps_the_address(void **state)
 {
 	struct filemap_error error;
-	struct filemap *map = create(state, 0,
-		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 10, .reserve = 1 << 20));
+	struct filemap *map =
+		create(state, 0, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 10, .reserve = 1 << 20));
 	const void *data = filemap_data(map);
 	fill(map, 0xAA);
 	for (uint64_t size = 11; size < 1 << 20; size *= 3) {

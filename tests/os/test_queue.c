@@ -23,8 +23,7 @@ struct shape {
 };
 
 static const struct shape threads = {FILEMAP_QUEUE_THREADS, 0, "threads"};
-static const struct shape threads_one = {
-	FILEMAP_QUEUE_THREADS, FILEMAP_QUEUE_ONE_THREAD, "threads"};
+static const struct shape threads_one = {FILEMAP_QUEUE_THREADS, FILEMAP_QUEUE_ONE_THREAD, "threads"};
 static const struct shape uring_one = {FILEMAP_QUEUE_URING, FILEMAP_QUEUE_ONE_THREAD, "io_uring"};
 static const struct shape uring_shared = {FILEMAP_QUEUE_URING, 0, "io_uring"};
 
@@ -50,8 +49,8 @@ static struct filemap_queue *open_queue(const struct shape *shape, uint32_t dept
 	struct filemap_queue *queue;
 
 	need(shape);
-	assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.backend = shape->backend,
-					     .flags = shape->flags, .depth = depth),
+	assert_ok(filemap_queue_open(
+		FILEMAP_QUEUE_OPTIONS(.backend = shape->backend, .flags = shape->flags, .depth = depth),
 		&queue, NULL));
 	return queue;
 }
@@ -61,13 +60,13 @@ static struct filemap *open_map(const struct t_dir *dir, const char *name)
 	struct filemap *map;
 
 	assert_ok(filemap_open(t_path(dir, name), FILEMAP_WRITE,
-		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, NULL));
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, NULL));
 	memset(filemap_data_mut(map), 'x', SIZE);
 	return map;
 }
 
-static uint64_t flush(struct filemap_queue *queue, struct filemap *map,
-	filemap_completed *completed, void *context)
+static uint64_t flush(struct filemap_queue *queue, struct filemap *map, filemap_completed *completed,
+		      void *context)
 {
 	uint64_t ticket = 0;
 
@@ -186,8 +185,7 @@ static void a_refused_range_queues_nothing(struct t_dir *dir, const struct shape
 	struct filemap *map = open_map(dir, "a");
 	uint64_t ticket = 99;
 
-	assert_int_equal(
-		filemap_queue_flush(queue, map, SIZE, 1, NULL, NULL, &ticket), FILEMAP_ERANGE);
+	assert_int_equal(filemap_queue_flush(queue, map, SIZE, 1, NULL, NULL, &ticket), FILEMAP_ERANGE);
 	assert_int_equal(ticket, 99);
 	assert_int_equal(filemap_queue_wait(queue, FILEMAP_ANY, -1, NULL), -ENOENT);
 	assert_int_equal(flush(queue, map, NULL, NULL), 1);
@@ -228,8 +226,7 @@ static void a_callback_runs_in_drain_on_this_thread(struct t_dir *dir, const str
 	filemap_close(map);
 }
 
-static void a_wait_for_a_ticket_with_a_callback_runs_it(
-	struct t_dir *dir, const struct shape *shape)
+static void a_wait_for_a_ticket_with_a_callback_runs_it(struct t_dir *dir, const struct shape *shape)
 {
 	struct filemap_queue *queue = open_queue(shape, 0);
 	struct filemap *map = open_map(dir, "a");
@@ -249,8 +246,7 @@ static void a_wait_for_a_ticket_with_a_callback_runs_it(
 	filemap_close(map);
 }
 
-static void drain_leaves_tickets_without_callback_to_claim(
-	struct t_dir *dir, const struct shape *shape)
+static void drain_leaves_tickets_without_callback_to_claim(struct t_dir *dir, const struct shape *shape)
 {
 	struct filemap_queue *queue = open_queue(shape, 0);
 	struct filemap *map = open_map(dir, "a");
@@ -399,8 +395,7 @@ static void close_waits_and_runs_no_callback(struct t_dir *dir, const struct sha
 	assert_int_equal(seen.calls, 0);
 }
 
-static void a_map_closed_in_flight_is_flushed_all_the_same(
-	struct t_dir *dir, const struct shape *shape)
+static void a_map_closed_in_flight_is_flushed_all_the_same(struct t_dir *dir, const struct shape *shape)
 {
 	struct filemap_queue *queue = open_queue(shape, 64);
 	struct filemap_completion done;
@@ -505,8 +500,7 @@ static int use_as_child(void *context)
 	return 0;
 }
 
-static void a_forked_child_is_refused_and_harms_nothing(
-	struct t_dir *dir, const struct shape *shape)
+static void a_forked_child_is_refused_and_harms_nothing(struct t_dir *dir, const struct shape *shape)
 {
 	struct family f = {open_queue(shape, 0), open_map(dir, "a"), 0};
 
@@ -524,8 +518,7 @@ static int open_as_child(void *context)
 {
 	struct family *f = context;
 	const struct filemap_queue_options *options =
-		FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_AUTO,
-			.flags = FILEMAP_QUEUE_ONE_THREAD);
+		FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_AUTO, .flags = FILEMAP_QUEUE_ONE_THREAD);
 
 	if (filemap_queue_open(options, &f->queue, NULL) != 0)
 		return 1;
@@ -574,8 +567,7 @@ static void another_thread_is_emode(struct t_dir *dir, const struct shape *shape
 	assert_ok(pthread_create(&thread, NULL, use_from_elsewhere, &f));
 	assert_ok(pthread_join(thread, NULL));
 	assert_int_equal(f.ticket, 0);
-	assert_int_equal(
-		filemap_queue_wait(f.queue, flush(f.queue, f.map, NULL, NULL), -1, NULL), 1);
+	assert_int_equal(filemap_queue_wait(f.queue, flush(f.queue, f.map, NULL, NULL), -1, NULL), 1);
 	filemap_queue_close(f.queue);
 	filemap_close(f.map);
 }
@@ -586,7 +578,7 @@ static void another_thread_is_emode(struct t_dir *dir, const struct shape *shape
 struct claims {
 	struct filemap_queue *queue;
 	unsigned ended[TICKETS + 1]; /* atomic */
-	unsigned failures;	     /* atomic */
+	unsigned failures;           /* atomic */
 };
 
 static void *claim_all(void *context)
@@ -602,8 +594,7 @@ static void *claim_all(void *context)
 	return NULL;
 }
 
-static void several_threads_waiting_for_any_get_each_ticket_once(
-	struct t_dir *dir, const struct shape *shape)
+static void several_threads_waiting_for_any_get_each_ticket_once(struct t_dir *dir, const struct shape *shape)
 {
 	struct claims claims = {.queue = open_queue(shape, TICKETS)};
 	struct filemap *map = open_map(dir, "a");
@@ -651,8 +642,7 @@ static void *poll_until_met(void *context)
 	return NULL;
 }
 
-static void drain_waits_for_a_callback_on_another_thread(
-	struct t_dir *dir, const struct shape *shape)
+static void drain_waits_for_a_callback_on_another_thread(struct t_dir *dir, const struct shape *shape)
 {
 	struct meeting meeting = {.queue = open_queue(shape, 0)};
 	struct filemap *map = open_map(dir, "a");
@@ -687,8 +677,7 @@ static void auto_for_many_threads_takes_threads(void **state)
 	{                                           \
 		test(*state, &shape);               \
 	}
-#define ON_ALL(test) \
-	ON(test, threads) ON(test, threads_one) ON(test, uring_one) ON(test, uring_shared)
+#define ON_ALL(test) ON(test, threads) ON(test, threads_one) ON(test, uring_one) ON(test, uring_shared)
 #define ON_SHARED(test) ON(test, threads) ON(test, uring_shared)
 #define ON_ONE(test) ON(test, threads_one) ON(test, uring_one)
 
@@ -725,23 +714,20 @@ ON_SHARED(several_threads_waiting_for_any_get_each_ticket_once)
 ON_SHARED(drain_waits_for_a_callback_on_another_thread)
 
 T_MAIN(ENTRIES_ALL(a_flush_ends_with_0_and_its_own_ticket), ENTRIES_ALL(tickets_ascend_from_1),
-	ENTRIES_ALL(an_ended_ticket_is_enoent), ENTRIES_ALL(wait_any_ends_each_ticket_once),
-	ENTRIES_ALL(beyond_depth_is_ebusy_until_one_is_claimed),
-	ENTRIES_ALL(a_refused_range_queues_nothing), ENTRIES_ALL(a_flush_of_nothing_ends_with_0),
-	ENTRIES_ALL(a_callback_runs_in_drain_on_this_thread),
-	ENTRIES_ALL(a_wait_for_a_ticket_with_a_callback_runs_it),
-	ENTRIES_ALL(drain_leaves_tickets_without_callback_to_claim),
-	ENTRIES_ALL(a_callback_queues_the_next_at_depth_1), ENTRIES_ALL(a_callback_closes_its_map),
-	ENTRIES_ALL(collecting_from_a_callback_is_edeadlk),
-	ENTRIES_ALL(a_callback_drains_another_queue),
-	ENTRIES_ALL(close_from_a_callback_waits_for_its_return),
-	ENTRIES_ALL(close_waits_and_runs_no_callback),
-	ENTRIES_ALL(a_map_closed_in_flight_is_flushed_all_the_same),
-	ENTRIES_ALL(the_eventfd_is_readable_until_polled),
-	ENTRIES_ALL(the_eventfd_announces_what_finished_before),
-	ENTRIES_ALL(the_eventfd_announces_a_flush_of_nothing),
-	ENTRIES_ALL(a_forked_child_is_refused_and_harms_nothing),
-	ENTRIES_ALL(a_forked_child_opens_its_own), ENTRIES_ONE(another_thread_is_emode),
-	ENTRIES_SHARED(several_threads_waiting_for_any_get_each_ticket_once),
-	ENTRIES_SHARED(drain_waits_for_a_callback_on_another_thread),
-	T_TEST(auto_for_many_threads_takes_threads))
+       ENTRIES_ALL(an_ended_ticket_is_enoent), ENTRIES_ALL(wait_any_ends_each_ticket_once),
+       ENTRIES_ALL(beyond_depth_is_ebusy_until_one_is_claimed), ENTRIES_ALL(a_refused_range_queues_nothing),
+       ENTRIES_ALL(a_flush_of_nothing_ends_with_0), ENTRIES_ALL(a_callback_runs_in_drain_on_this_thread),
+       ENTRIES_ALL(a_wait_for_a_ticket_with_a_callback_runs_it),
+       ENTRIES_ALL(drain_leaves_tickets_without_callback_to_claim),
+       ENTRIES_ALL(a_callback_queues_the_next_at_depth_1), ENTRIES_ALL(a_callback_closes_its_map),
+       ENTRIES_ALL(collecting_from_a_callback_is_edeadlk), ENTRIES_ALL(a_callback_drains_another_queue),
+       ENTRIES_ALL(close_from_a_callback_waits_for_its_return), ENTRIES_ALL(close_waits_and_runs_no_callback),
+       ENTRIES_ALL(a_map_closed_in_flight_is_flushed_all_the_same),
+       ENTRIES_ALL(the_eventfd_is_readable_until_polled),
+       ENTRIES_ALL(the_eventfd_announces_what_finished_before),
+       ENTRIES_ALL(the_eventfd_announces_a_flush_of_nothing),
+       ENTRIES_ALL(a_forked_child_is_refused_and_harms_nothing), ENTRIES_ALL(a_forked_child_opens_its_own),
+       ENTRIES_ONE(another_thread_is_emode),
+       ENTRIES_SHARED(several_threads_waiting_for_any_get_each_ticket_once),
+       ENTRIES_SHARED(drain_waits_for_a_callback_on_another_thread),
+       T_TEST(auto_for_many_threads_takes_threads))

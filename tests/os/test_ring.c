@@ -405,5 +405,4 @@ T_MAIN(T_TEST(open_with_setup_forbidden_reports_it), T_TEST(open_with_only_enter
        T_TEST(push_into_a_full_ring_is_busy_until_submitted),
        T_TEST(completions_over_the_edge_of_the_queue_are_not_lost),
        T_TEST(abandon_in_a_child_leaves_the_parents_requests),
-       T_TEST(ring_descriptor_is_never_a_standard_stream),
-       T_TEST(rings_open_from_several_threads_at_once))
+       T_TEST(ring_descriptor_is_never_a_standard_stream), T_TEST(rings_open_from_several_threads_at_once))

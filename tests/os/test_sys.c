@@ -363,6 +363,5 @@ T_MAIN(T_TEST(open_is_close_on_exec_and_reports_errors_as_codes),
        T_TEST(file_size_limit_leaves_the_hosts_pending_signal),
        T_TEST(rename_without_replace_keeps_an_existing_name),
        T_TEST(rename_without_kernel_support_still_never_replaces),
-       T_TEST(list_dir_visits_every_name_once_until_told_to_stop),
-       T_TEST(memory_maps_moves_and_unmaps),
+       T_TEST(list_dir_visits_every_name_once_until_told_to_stop), T_TEST(memory_maps_moves_and_unmaps),
        T_PLAIN(heap_memory_is_zero_even_without_size))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /* The seam's waiting: events, futexes, sleep, and what a signal does to them; clocks and chance. */
 #include <errno.h>
-#include <signal.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -118,7 +118,8 @@ static void futex_in_shared_memory_is_woken_by_a_child(void **state)
 	int status;
 	(void)state;
 
-	assert_ok(fm__sys_map(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0, &shared));
+	assert_ok(
+		fm__sys_map(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0, &shared));
 	const pid_t child = fork();
 	assert_true(child >= 0);
 	if (child == 0)
@@ -169,8 +170,8 @@ static void boot_id_is_the_kernels(void **state)
 	assert_non_null(fgets(text, sizeof text, file));
 	fclose(file);
 	snprintf(ours, sizeof ours, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-		 id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10], id[11],
-		 id[12], id[13], id[14], id[15]);
+		 id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10], id[11], id[12],
+		 id[13], id[14], id[15]);
 	assert_memory_equal(text, ours, 36);
 }
 
@@ -191,9 +192,9 @@ static void blocked_signals_are_all_but_the_synchronous_ones(void **state)
 	assert_false(sigismember(&now, SIGUSR1));
 }
 
-T_MAIN(T_PLAIN(event_is_readable_from_signal_to_clear), T_PLAIN(event_with_a_full_counter_takes_another_signal),
-       T_PLAIN(poll_of_a_hung_up_pipe_is_readable), T_PLAIN(waits_report_a_signal),
-       T_PLAIN(futex_with_another_value_or_time_over_does_not_wait),
-       T_PLAIN(futex_in_shared_memory_is_woken_by_a_child),
-       T_PLAIN(clocks_advance_and_sleep_lasts_as_told), T_PLAIN(random_bytes_differ),
-       T_PLAIN(boot_id_is_the_kernels), T_PLAIN(blocked_signals_are_all_but_the_synchronous_ones))
+T_MAIN(T_PLAIN(event_is_readable_from_signal_to_clear),
+       T_PLAIN(event_with_a_full_counter_takes_another_signal), T_PLAIN(poll_of_a_hung_up_pipe_is_readable),
+       T_PLAIN(waits_report_a_signal), T_PLAIN(futex_with_another_value_or_time_over_does_not_wait),
+       T_PLAIN(futex_in_shared_memory_is_woken_by_a_child), T_PLAIN(clocks_advance_and_sleep_lasts_as_told),
+       T_PLAIN(random_bytes_differ), T_PLAIN(boot_id_is_the_kernels),
+       T_PLAIN(blocked_signals_are_all_but_the_synchronous_ones))

@@ -57,7 +57,8 @@ static void *produce(void *context)
 
 static void read_all_back(const char *dir, const struct producer *producers)
 {
-	const struct filemap_log_reader_options options = {.struct_size = sizeof options, .level = FILEMAP_DURABLE};
+	const struct filemap_log_reader_options options = {.struct_size = sizeof options,
+							   .level = FILEMAP_DURABLE};
 	struct filemap_log_reader *reader;
 	struct filemap_log_record record;
 	uint64_t next[PRODUCERS] = {0};

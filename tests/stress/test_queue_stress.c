@@ -75,8 +75,8 @@ static uint64_t flush(struct rider *rider, struct filemap *map, int with_callbac
 	uint64_t ticket;
 	int r;
 
-	while ((r = filemap_queue_flush(storm->queue, map, 0, FILEMAP_TO_END,
-			with_callback ? called : NULL, storm, &ticket)) == FILEMAP_EBUSY) {
+	while ((r = filemap_queue_flush(storm->queue, map, 0, FILEMAP_TO_END, with_callback ? called : NULL,
+					storm, &ticket)) == FILEMAP_EBUSY) {
 		(void)filemap_queue_poll(storm->queue);
 		claim(storm, FILEMAP_ANY, 1);
 	}
@@ -95,8 +95,8 @@ static void flush_short_lived_map(struct rider *rider)
 	struct filemap *map;
 
 	snprintf(name, sizeof name, "%s/r%u", rider->storm->dir->path, rider->number);
-	if (filemap_open(name, FILEMAP_WRITE,
-		    FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, NULL) != 0) {
+	if (filemap_open(name, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map,
+			 NULL) != 0) {
 		add(&rider->storm->failures);
 		return;
 	}
@@ -159,10 +159,10 @@ static void each_request_of_a_storm_ends_once(const struct t_dir *dir, uint32_t 
 
 	memset(&storm, 0, sizeof storm);
 	storm.dir = dir;
-	assert_ok(filemap_queue_open(
-		FILEMAP_QUEUE_OPTIONS(.backend = backend, .depth = DEPTH), &storm.queue, NULL));
+	assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.backend = backend, .depth = DEPTH), &storm.queue,
+				     NULL));
 	assert_ok(filemap_open(t_path(dir, "common"), FILEMAP_WRITE,
-		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &storm.common, NULL));
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &storm.common, NULL));
 	run_storm(&storm);
 	assert_ok(filemap_queue_drain(storm.queue));
 	for (int i = 0; i < DEPTH; i++)
@@ -204,11 +204,10 @@ static void one_thread_ends_a_thousand_at_depth_4096(void **state)
 	int calls = 0;
 	static struct storm storm;
 
-	assert_ok(filemap_queue_open(
-		FILEMAP_QUEUE_OPTIONS(.flags = FILEMAP_QUEUE_ONE_THREAD, .depth = 4096), &queue,
-		NULL));
+	assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.flags = FILEMAP_QUEUE_ONE_THREAD, .depth = 4096),
+				     &queue, NULL));
 	assert_ok(filemap_open(t_path(*state, "a"), FILEMAP_WRITE,
-		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, NULL));
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, NULL));
 	for (int i = 0; i < 1000; i++)
 		assert_ok(filemap_queue_flush(queue, map, 0, 1, called, &storm, NULL));
 	while (calls < 1000) {
@@ -224,5 +223,5 @@ static void one_thread_ends_a_thousand_at_depth_4096(void **state)
 }
 
 T_MAIN(T_TEST(each_request_of_a_storm_ends_once_on_threads),
-	T_TEST(each_request_of_a_storm_ends_once_on_uring_shared),
-	T_TEST(one_thread_ends_a_thousand_at_depth_4096))
+       T_TEST(each_request_of_a_storm_ends_once_on_uring_shared),
+       T_TEST(one_thread_ends_a_thousand_at_depth_4096))

@@ -44,9 +44,8 @@ static void assert_both_ways(const void *bytes, size_t length, uint32_t expected
 static void published_vectors_match(void **state)
 {
 	static const unsigned char iscsi_read[48] = {
-		0x01, 0xC0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-		0x14, 0, 0, 0, 0, 0, 0x04, 0, 0, 0, 0, 0x14, 0, 0, 0, 0x18,
-		0x28, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0,
+		0x01, 0xC0, 0, 0,    0, 0, 0, 0,    0,    0, 0, 0, 0, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 0x04, 0,
+		0,    0,    0, 0x14, 0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0,    0,
 	};
 	unsigned char bytes[32];
 	(void)state;
@@ -163,5 +162,5 @@ static void the_backend_is_the_cpus_where_it_has_one(void **state)
 T_MAIN(T_PLAIN(published_vectors_match), T_PLAIN(every_table_entry_follows_from_the_polynomial),
        T_PLAIN(both_ways_agree_at_all_short_lengths_and_alignments),
        T_PLAIN(both_ways_agree_at_large_lengths), T_PLAIN(both_ways_agree_at_random_lengths),
-       T_PLAIN(a_checksum_continued_equals_one_of_the_whole),
-       T_PLAIN(one_flipped_bit_changes_the_checksum), T_PLAIN(the_backend_is_the_cpus_where_it_has_one))
+       T_PLAIN(a_checksum_continued_equals_one_of_the_whole), T_PLAIN(one_flipped_bit_changes_the_checksum),
+       T_PLAIN(the_backend_is_the_cpus_where_it_has_one))

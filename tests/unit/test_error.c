@@ -19,9 +19,9 @@ static const char *format(const struct filemap_error *error)
 static void error_name_of_every_private_code_is_its_constant(void **state)
 {
 	(void)state;
-#define ASSERT_CODE(name, value, text)                                                             \
-	assert_int_equal(FILEMAP_##name, value);                                                   \
-	assert_string_equal(filemap_error_name(FILEMAP_##name), "FILEMAP_" #name);                 \
+#define ASSERT_CODE(name, value, text)                                             \
+	assert_int_equal(FILEMAP_##name, value);                                   \
+	assert_string_equal(filemap_error_name(FILEMAP_##name), "FILEMAP_" #name); \
 	assert_string_equal(filemap_strerror(FILEMAP_##name), text);
 	FILEMAP_ERROR_MAP(ASSERT_CODE)
 #undef ASSERT_CODE
@@ -38,7 +38,8 @@ static void error_name_of_an_errno_is_its_constant(void **state)
 
 static void error_name_of_anything_else_is_unknown(void **state)
 {
-	static const int codes[] = {1, ENOSPC, -4000, -4095, -4096, -19999, -20000, -20013, INT32_MAX, INT32_MIN};
+	static const int codes[] = {1,      ENOSPC, -4000,  -4095,     -4096,
+				    -19999, -20000, -20013, INT32_MAX, INT32_MIN};
 	(void)state;
 
 	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
@@ -129,9 +130,8 @@ static void format_says_step_subject_name_text_and_cause(void **state)
 
 	fm__fail_errno(&error, FILEMAP_ELOCKED, EAGAIN, "lock", "file");
 	fm__fail_detail(&error, "x.db");
-	assert_string_equal(format(&error),
-			    "lock file 'x.db': another mapping holds a conflicting lock "
-			    "(Resource temporarily unavailable)");
+	assert_string_equal(format(&error), "lock file 'x.db': another mapping holds a conflicting lock "
+					    "(Resource temporarily unavailable)");
 }
 
 static void format_of_an_errno_says_its_text_once(void **state)
@@ -197,8 +197,7 @@ T_MAIN(T_PLAIN(error_name_of_every_private_code_is_its_constant),
        T_PLAIN(fail_with_a_private_code_has_no_errno_unless_given),
        T_PLAIN(fail_without_a_record_only_returns_the_code),
        T_PLAIN(detail_too_long_is_cut_before_a_character),
-       T_PLAIN(format_says_step_subject_name_text_and_cause),
-       T_PLAIN(format_of_an_errno_says_its_text_once), T_PLAIN(format_appends_range_and_hint),
-       T_PLAIN(format_of_nothing_is_no_error),
+       T_PLAIN(format_says_step_subject_name_text_and_cause), T_PLAIN(format_of_an_errno_says_its_text_once),
+       T_PLAIN(format_appends_range_and_hint), T_PLAIN(format_of_nothing_is_no_error),
        T_PLAIN(format_into_too_little_is_cut_and_returns_the_whole_length),
        T_PLAIN(version_is_that_of_the_header))

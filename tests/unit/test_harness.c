@@ -94,7 +94,6 @@ static void file_written_is_read_back(void **state)
 	assert_memory_equal(bytes, "abc", 3);
 }
 
-T_MAIN(T_TEST(census_with_an_open_descriptor_differs),
-	T_TEST(census_with_a_mapping_of_the_directory_differs),
-	T_PLAIN(child_that_returns_gives_its_status), T_PLAIN(child_that_dies_gives_its_signal),
-	T_TEST(child_that_fails_an_assertion_never_comes_back), T_TEST(file_written_is_read_back))
+T_MAIN(T_TEST(census_with_an_open_descriptor_differs), T_TEST(census_with_a_mapping_of_the_directory_differs),
+       T_PLAIN(child_that_returns_gives_its_status), T_PLAIN(child_that_dies_gives_its_signal),
+       T_TEST(child_that_fails_an_assertion_never_comes_back), T_TEST(file_written_is_read_back))

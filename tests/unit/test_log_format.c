@@ -27,11 +27,11 @@ static struct fm__log_header a_header(void)
 static void header_encoded_has_each_field_at_its_offset(void **state)
 {
 	static const uint8_t golden[72] = {
-		'F', 'M', 'L', 'G', 'S', 'E', 'G', '1', 1, 0, 0, 0, 0x44, 0x33, 0x22, 0x11,
-		0, 0, 0, 0x80, 64, 0, 0, 0, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87,
-		0x88, 0x89, 0x8A, 0x8B, 0x8C, 0x8D, 0x8E, 0x8F, 0x05, 0x04, 0x03, 0x02, 0x01, 0, 0, 0,
-		0, 0, 0x20, 0, 0, 0, 0, 0, 0xD4, 0xC3, 0xB2, 0xA1, 0, 0, 0, 0,
-		0x12, 0xF0, 0xDE, 0xBC, 0x9A, 0x01, 0, 0,
+		'F',  'M',  'L',  'G',  'S',  'E',  'G',  '1',  1,    0,    0,    0,    0x44, 0x33, 0x22,
+		0x11, 0,    0,    0,    0x80, 64,   0,    0,    0,    0x80, 0x81, 0x82, 0x83, 0x84, 0x85,
+		0x86, 0x87, 0x88, 0x89, 0x8A, 0x8B, 0x8C, 0x8D, 0x8E, 0x8F, 0x05, 0x04, 0x03, 0x02, 0x01,
+		0,    0,    0,    0,    0,    0x20, 0,    0,    0,    0,    0,    0xD4, 0xC3, 0xB2, 0xA1,
+		0,    0,    0,    0,    0x12, 0xF0, 0xDE, 0xBC, 0x9A, 0x01, 0,    0,
 	};
 	const struct fm__log_header header = a_header();
 	uint8_t block[FM_LOG_BLOCK];
@@ -201,12 +201,9 @@ static void position_at_the_end_of_a_segment_is_the_start_of_the_next(void **sta
 	assert_true(fm__log_canonical(&g, fm__log_end(&g, 41)) == fm__log_start(&g, 42));
 }
 
-T_MAIN(T_PLAIN(header_encoded_has_each_field_at_its_offset),
-       T_PLAIN(header_decoded_is_what_was_encoded),
-       T_PLAIN(header_with_any_bit_flipped_is_corrupt),
-       T_PLAIN(header_of_a_newer_format_is_a_version_error),
+T_MAIN(T_PLAIN(header_encoded_has_each_field_at_its_offset), T_PLAIN(header_decoded_is_what_was_encoded),
+       T_PLAIN(header_with_any_bit_flipped_is_corrupt), T_PLAIN(header_of_a_newer_format_is_a_version_error),
        T_PLAIN(header_with_impossible_fields_is_corrupt),
-       T_PLAIN(trailer_encoded_has_each_field_at_its_offset),
-       T_PLAIN(trailer_decoded_is_what_was_encoded),
+       T_PLAIN(trailer_encoded_has_each_field_at_its_offset), T_PLAIN(trailer_decoded_is_what_was_encoded),
        T_PLAIN(trailer_with_any_bit_flipped_is_corrupt),
        T_PLAIN(position_at_the_end_of_a_segment_is_the_start_of_the_next))

@@ -36,8 +36,12 @@ static void frame_encoded_has_each_field_at_its_offset(void **state)
 {
 	static const uint8_t golden[8] = {2, 0, 0, 0x10, 0x08, 0, 0, 0};
 	const struct fm__log_geometry g = geometry();
-	struct fm__log_frame frame = {.lsn = 4096 + 32, .type = FM_LOG_DATA, .flags = 0xAB01,
-				      .epoch = 0x01020304, .back = 0x05060708, .time = 0x090A0B0C};
+	struct fm__log_frame frame = {.lsn = 4096 + 32,
+				      .type = FM_LOG_DATA,
+				      .flags = 0xAB01,
+				      .epoch = 0x01020304,
+				      .back = 0x05060708,
+				      .time = 0x090A0B0C};
 	uint8_t at[64] = {0}, text[16 + 8 + 8 + 20 + 5];
 
 	(void)state;
@@ -71,8 +75,13 @@ static void frame_of_several_parts_equals_the_frame_of_their_sum(void **state)
 static void frame_decoded_is_what_was_encoded(void **state)
 {
 	const struct fm__log_geometry g = geometry();
-	struct fm__log_frame frame = {.lsn = 8192, .type = FM_LOG_DATA, .flags = 0x700, .epoch = 9,
-				      .back = 4, .time = 77}, found;
+	struct fm__log_frame frame = {.lsn = 8192,
+				      .type = FM_LOG_DATA,
+				      .flags = 0x700,
+				      .epoch = 9,
+				      .back = 4,
+				      .time = 77},
+			     found;
 	uint8_t at[96] = {0};
 
 	(void)state;
@@ -122,8 +131,12 @@ static bool valid_at(uint64_t lsn, uint64_t size, uint64_t available)
 {
 	static uint8_t at[8192];
 	const struct fm__log_geometry g = geometry();
-	struct fm__log_frame frame = {.lsn = lsn, .size = size, .type = FM_LOG_PAD, .flags = FM_LOG_PAD_FILL,
-				      .epoch = 1}, found;
+	struct fm__log_frame frame = {.lsn = lsn,
+				      .size = size,
+				      .type = FM_LOG_PAD,
+				      .flags = FM_LOG_PAD_FILL,
+				      .epoch = 1},
+			     found;
 
 	memset(at, 0, sizeof at);
 	put(at, &frame, "");
@@ -229,12 +242,20 @@ static void fill_segment(uint8_t *segment, uint32_t last_epoch)
 	const uint64_t base = 3 * MIB;
 	struct fm__log_frame frames[] = {
 		{.lsn = base + 4096, .type = FM_LOG_DATA, .epoch = 5, .time = 20},
-		{.lsn = base + 4160, .size = MIB / 2, .type = FM_LOG_PAD, .flags = FM_LOG_PAD_ABORT,
-		 .epoch = 5, .time = 99},
+		{.lsn = base + 4160,
+		 .size = MIB / 2,
+		 .type = FM_LOG_PAD,
+		 .flags = FM_LOG_PAD_ABORT,
+		 .epoch = 5,
+		 .time = 99},
 		{.lsn = base + 4160 + MIB / 2, .type = FM_LOG_DATA, .epoch = 6, .time = 10},
 		{.lsn = base + 4224 + MIB / 2, .type = FM_LOG_BATCH, .epoch = 6, .time = 30},
-		{.lsn = base + 4288 + MIB / 2, .size = DATA_END - 4288 - MIB / 2, .type = FM_LOG_PAD,
-		 .flags = FM_LOG_PAD_FILL, .epoch = last_epoch, .time = 1},
+		{.lsn = base + 4288 + MIB / 2,
+		 .size = DATA_END - 4288 - MIB / 2,
+		 .type = FM_LOG_PAD,
+		 .flags = FM_LOG_PAD_FILL,
+		 .epoch = last_epoch,
+		 .time = 1},
 	};
 	const struct fm__log_geometry g = geometry();
 	const struct filemap_bytes batch = {"\2\0\0\0\0\0\0\0\1\0\0\0\1\0\0\0a\0\0\0\0\0\0\0b", 25};
@@ -311,14 +332,10 @@ static void trailer_of_a_broken_run_is_refused(void **state)
 
 T_MAIN(T_PLAIN(frame_encoded_has_each_field_at_its_offset),
        T_PLAIN(frame_of_several_parts_equals_the_frame_of_their_sum),
-       T_PLAIN(frame_decoded_is_what_was_encoded),
-       T_PLAIN(frame_with_any_bit_flipped_is_invalid),
+       T_PLAIN(frame_decoded_is_what_was_encoded), T_PLAIN(frame_with_any_bit_flipped_is_invalid),
        T_PLAIN(frame_elsewhere_or_of_another_log_is_invalid),
-       T_PLAIN(frame_outside_of_a_data_area_is_invalid),
-       T_PLAIN(frame_whose_sizes_disagree_is_invalid),
-       T_PLAIN(frame_of_an_unknown_type_is_valid),
-       T_PLAIN(promise_never_says_more_than_is_durable),
-       T_PLAIN(frame_size_is_rounded_up_and_never_wraps),
-       T_PLAIN(trailer_built_counts_and_chains_all_frames),
+       T_PLAIN(frame_outside_of_a_data_area_is_invalid), T_PLAIN(frame_whose_sizes_disagree_is_invalid),
+       T_PLAIN(frame_of_an_unknown_type_is_valid), T_PLAIN(promise_never_says_more_than_is_durable),
+       T_PLAIN(frame_size_is_rounded_up_and_never_wraps), T_PLAIN(trailer_built_counts_and_chains_all_frames),
        T_PLAIN(trailer_index_names_the_first_frame_of_each_group),
        T_PLAIN(trailer_of_a_broken_run_is_refused))

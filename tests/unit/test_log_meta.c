@@ -35,14 +35,14 @@ static struct fm__log_meta a_meta(void)
 static void meta_encoded_has_each_field_at_its_offset(void **state)
 {
 	static const uint8_t golden[120] = {
-		'F', 'M', 'L', 'G', 'M', 'E', 'T', 'A', 1, 0, 0, 0, 0x88, 0x77, 0x66, 0x55,
-		0, 0, 0, 0x80, 128, 0, 0, 0, 0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47,
-		0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D, 0x4E, 0x4F, 0x02, 0x01, 0, 0, 0, 0, 0, 0,
-		0, 0, 0x10, 0, 0, 0, 0, 0, 0x0D, 0x0C, 0x0B, 0x0A, 2, 0, 0, 0,
-		0, 0x10, 0x10, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,
-		0, 0x20, 0x30, 0, 0, 0, 0, 0, 0x80, 0x10, 0x40, 0, 0, 0, 0, 0,
-		0x12, 0x11, 0, 0, 0, 0, 0, 0, 0x14, 0x13, 0, 0, 0, 0, 0, 0,
-		3, 0, 0, 0, 0, 0, 0, 0,
+		'F',  'M',  'L',  'G',  'M',  'E',  'T',  'A',  1,    0,    0,    0,    0x88, 0x77, 0x66,
+		0x55, 0,    0,    0,    0x80, 128,  0,    0,    0,    0x40, 0x41, 0x42, 0x43, 0x44, 0x45,
+		0x46, 0x47, 0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D, 0x4E, 0x4F, 0x02, 0x01, 0,    0,    0,
+		0,    0,    0,    0,    0,    0x10, 0,    0,    0,    0,    0,    0x0D, 0x0C, 0x0B, 0x0A,
+		2,    0,    0,    0,    0,    0x10, 0x10, 0,    0,    0,    0,    0,    4,    0,    0,
+		0,    0,    0,    0,    0,    0,    0x20, 0x30, 0,    0,    0,    0,    0,    0x80, 0x10,
+		0x40, 0,    0,    0,    0,    0,    0x12, 0x11, 0,    0,    0,    0,    0,    0,    0x14,
+		0x13, 0,    0,    0,    0,    0,    0,    3,    0,    0,    0,    0,    0,    0,    0,
 	};
 	const struct fm__log_meta meta = a_meta();
 	uint8_t block[FM_LOG_BLOCK];
@@ -260,14 +260,9 @@ static void structural_update_reaches_both_slots(void **state)
 	fm__sys_close(fd);
 }
 
-T_MAIN(T_PLAIN(meta_encoded_has_each_field_at_its_offset),
-       T_PLAIN(meta_decoded_is_what_was_encoded),
-       T_PLAIN(meta_with_any_bit_flipped_is_corrupt),
-       T_PLAIN(meta_of_a_newer_format_is_a_version_error),
-       T_PLAIN(meta_with_impossible_fields_is_corrupt),
-       T_TEST(meta_read_takes_the_highest_sequence),
+T_MAIN(T_PLAIN(meta_encoded_has_each_field_at_its_offset), T_PLAIN(meta_decoded_is_what_was_encoded),
+       T_PLAIN(meta_with_any_bit_flipped_is_corrupt), T_PLAIN(meta_of_a_newer_format_is_a_version_error),
+       T_PLAIN(meta_with_impossible_fields_is_corrupt), T_TEST(meta_read_takes_the_highest_sequence),
        T_TEST(meta_slot_in_the_wrong_place_does_not_count),
-       T_TEST(meta_with_one_newer_slot_is_a_version_error),
-       T_TEST(meta_cut_short_is_corrupt),
-       T_TEST(watermark_written_leaves_the_newest_slot_alone),
-       T_TEST(structural_update_reaches_both_slots))
+       T_TEST(meta_with_one_newer_slot_is_a_version_error), T_TEST(meta_cut_short_is_corrupt),
+       T_TEST(watermark_written_leaves_the_newest_slot_alone), T_TEST(structural_update_reaches_both_slots))

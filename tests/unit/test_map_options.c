@@ -67,7 +67,8 @@ static void unknown_flags_are_refused(void **state)
 {
 	(void)state;
 	for (int bit = 9; bit < 32; bit++)
-		assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = UINT32_C(1) << bit)), "flags");
+		assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = UINT32_C(1) << bit)),
+				    "flags");
 	assert_int_equal(refused_code, FILEMAP_EOPTION);
 }
 
@@ -89,22 +90,29 @@ static void contradictions_and_the_useless_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < FM_ARRAY_SIZE(flags); i++)
 		assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = flags[i])), "flags");
-	assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_EMPTY, .length = 1)), "length");
-	assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_EMPTY, .reserve = 1)), "reserve");
+	assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_EMPTY, .length = 1)),
+			    "length");
+	assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_EMPTY, .reserve = 1)),
+			    "reserve");
 	assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(.permissions = 0600)), "permissions");
-	assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(CREATE_SIZED, .permissions = 010000)), "permissions");
-	assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(CREATE_SIZED, .permissions = 0600)), "accepted");
+	assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(CREATE_SIZED, .permissions = 010000)),
+			    "permissions");
+	assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(CREATE_SIZED, .permissions = 0600)),
+			    "accepted");
 }
 
 static void lock_options_are_checked(void **state)
 {
 	(void)state;
 	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = 4)), "lock_family");
+	assert_string_equal(
+		refused(FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE, .lock_wait_ms = 1)),
+		"lock_wait_ms");
 	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE,
-		.lock_wait_ms = 1)), "lock_wait_ms");
-	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE,
-		.flags = FILEMAP_LOCK_IF_SUPPORTED)), "flags");
-	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE)), "accepted");
+								  .flags = FILEMAP_LOCK_IF_SUPPORTED)),
+			    "flags");
+	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE)),
+			    "accepted");
 }
 
 static void on_remove_of_nobody(void *context, int result, const struct filemap_error *error)
@@ -122,7 +130,8 @@ static void fields_without_meaning_must_be_zero(void **state)
 	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.advice = 1)), "advice");
 	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.reserved = 1)), "reserved");
 	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.label = "x")), "label");
-	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.on_remove = on_remove_of_nobody)), "on_remove");
+	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.on_remove = on_remove_of_nobody)),
+			    "on_remove");
 	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.on_remove_context = &context)),
 			    "on_remove_context");
 }
@@ -132,10 +141,12 @@ static void numbers_that_no_file_can_have_are_out_of_range(void **state)
 	(void)state;
 	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.offset = FM_FILE_MAX + 1)), "offset");
 	assert_int_equal(refused_code, FILEMAP_ERANGE);
-	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.offset = 4096, .length = UINT64_MAX - 4096)),
-			    "length");
+	assert_string_equal(
+		refused(FILEMAP_READ, FILEMAP_OPTIONS(.offset = 4096, .length = UINT64_MAX - 4096)),
+		"length");
 	assert_int_equal(refused_code, FILEMAP_ERANGE);
-	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.offset = 2, .length = FM_FILE_MAX - 1)), "length");
+	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.offset = 2, .length = FM_FILE_MAX - 1)),
+			    "length");
 	assert_string_equal(refused(FILEMAP_READ, FILEMAP_OPTIONS(.offset = 2, .reserve = FM_FILE_MAX - 1)),
 			    "reserve");
 	assert_string_equal(refused(FILEMAP_WRITE, FILEMAP_OPTIONS(.size = FM_FILE_MAX + 1)), "size");
@@ -144,7 +155,10 @@ static void numbers_that_no_file_can_have_are_out_of_range(void **state)
 
 static void struct_of_another_version_is_judged_by_its_size(void **state)
 {
-	struct { struct filemap_options known; uint64_t future; } longer = {{.struct_size = sizeof longer}, 0};
+	struct {
+		struct filemap_options known;
+		uint64_t future;
+	} longer = {{.struct_size = sizeof longer}, 0};
 	struct filemap_options shorter = {.struct_size = sizeof shorter - 8}, unset = {0};
 	(void)state;
 	assert_string_equal(refused(FILEMAP_READ, &shorter), "struct_size");
@@ -172,8 +186,9 @@ static void open_refuses_before_it_looks(void **state)
 	struct filemap *map = NULL;
 	struct filemap_error error;
 	(void)state;
-	assert_int_equal(filemap_open("/nowhere/at/all", FILEMAP_READ, FILEMAP_OPTIONS(.reserved = 7), &map, &error),
-			 FILEMAP_EOPTION);
+	assert_int_equal(
+		filemap_open("/nowhere/at/all", FILEMAP_READ, FILEMAP_OPTIONS(.reserved = 7), &map, &error),
+		FILEMAP_EOPTION);
 	assert_string_equal(error.subject, "reserved");
 	assert_int_equal(filemap_open("/nowhere/at/all", FILEMAP_READ, NULL, NULL, &error), FILEMAP_EOPTION);
 	assert_string_equal(error.subject, "ret_map");

@@ -129,8 +129,7 @@ static void refuse_names_the_field_and_the_way_out(void **state)
 }
 
 T_MAIN(T_PLAIN(no_options_are_all_zero), T_PLAIN(options_of_this_version_are_copied),
-       T_PLAIN(shorter_options_get_a_zero_tail),
-       T_PLAIN(options_shorter_than_the_first_release_are_refused),
+       T_PLAIN(shorter_options_get_a_zero_tail), T_PLAIN(options_shorter_than_the_first_release_are_refused),
        T_PLAIN(longer_options_with_a_zero_tail_are_taken),
        T_PLAIN(longer_options_with_anything_in_the_tail_are_refused),
        T_PLAIN(an_absurd_size_is_refused_without_reading_that_far),

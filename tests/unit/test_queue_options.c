@@ -21,10 +21,10 @@ static void limits_are_accepted(void **state)
 	struct filemap_queue_options o;
 
 	(void)state;
-	assert_ok(fm__queue_options_check(
-		FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_THREADS, .depth = 4096,
-			.workers = 64, .flags = FILEMAP_QUEUE_ONE_THREAD),
-		&o, NULL));
+	assert_ok(fm__queue_options_check(FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_THREADS,
+								.depth = 4096, .workers = 64,
+								.flags = FILEMAP_QUEUE_ONE_THREAD),
+					  &o, NULL));
 	assert_int_equal(o.depth, 4096);
 	assert_int_equal(o.workers, 64);
 	assert_int_equal(o.flags, FILEMAP_QUEUE_ONE_THREAD);
@@ -81,6 +81,5 @@ static void a_longer_struct_is_accepted_only_with_a_zero_tail(void **state)
 }
 
 T_MAIN(T_PLAIN(no_options_give_the_defaults), T_PLAIN(limits_are_accepted),
-	T_PLAIN(each_bad_field_is_refused_by_name), T_PLAIN(workers_for_io_uring_are_refused),
-	T_PLAIN(a_short_struct_is_refused),
-	T_PLAIN(a_longer_struct_is_accepted_only_with_a_zero_tail))
+       T_PLAIN(each_bad_field_is_refused_by_name), T_PLAIN(workers_for_io_uring_are_refused),
+       T_PLAIN(a_short_struct_is_refused), T_PLAIN(a_longer_struct_is_accepted_only_with_a_zero_tail))

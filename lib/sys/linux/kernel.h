@@ -16,13 +16,13 @@ static inline int fm__result(int r)
 }
 
 /* Evaluates the call again as long as a signal interrupts it. */
-#define FM_RETRY(call)                                                                             \
-	__extension__({                                                                            \
-		int retry_;                                                                        \
-		do                                                                                 \
-			retry_ = fm__result((int)(call));                                          \
-		while (retry_ == -EINTR);                                                          \
-		retry_;                                                                            \
+#define FM_RETRY(call)                                    \
+	__extension__({                                   \
+		int retry_;                               \
+		do                                        \
+			retry_ = fm__result((int)(call)); \
+		while (retry_ == -EINTR);                 \
+		retry_;                                   \
 	})
 
 /* 0, or -EFBIG for an offset that no file can have. */
