@@ -252,6 +252,8 @@ static int create(struct creation *c, unsigned permissions, struct filemap_error
 	if (r < 0)
 		return r;
 	r = check_contents(c, reterr);
+	if (r == -EEXIST)
+		c->made &= ~MADE_LOCK; /* somebody took our LOCK, made the log and is gone: it is the log's */
 	if (r < 0)
 		return r;
 	r = fm__sys_list_dir(c->dir->fd, remove_leftover, c->dir);

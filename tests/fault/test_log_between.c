@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * Any thread may fork while another one opens a log. The child that comes of it must not keep the log's lock:
- * neither when the writer dies, nor when its opening fails.
+ * What other processes do between two steps of an opening. A child that another thread forks meanwhile must not
+ * keep the log's lock: neither when the writer dies, nor when its opening fails.
  */
 #include <errno.h>
 #include <sys/wait.h>
@@ -16,17 +16,25 @@ struct scene {
 	int hold[2];      /* the innermost child lives until the writing end is closed */
 };
 
+/* Comes back when the child has left fork(), too: what happens there is what libc does before it. */
 static void fork_bystander(void *context)
 {
 	const struct scene *scene = context;
-	pid_t child = fork();
-	char byte;
+	int ready[2];
+	pid_t child;
+	char byte = 0;
 
+	assert_ok(pipe(ready));
+	child = fork();
 	assert_true(child >= 0);
-	if (child != 0)
-		return;
-	close(scene->hold[1]);
-	_exit(read(scene->hold[0], &byte, 1) == 0 ? 0 : 1);
+	if (child == 0) {
+		close(scene->hold[1]);
+		(void)!write(ready[1], &byte, 1);
+		_exit(read(scene->hold[0], &byte, 1) == 0 ? 0 : 1);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
 }
 
 /* Dies with the log open, as if it was killed. */
@@ -78,5 +86,39 @@ static void opening_that_fails_leaves_no_lock_with_a_child_forked_in_it(void **s
 	assert_true(wait(NULL) > 0);
 }
 
+/* ---- creation ---- */
+
+static int create_and_write(void *path)
+{
+	struct filemap_log *log = app_open(path, NULL, NULL);
+
+	app_append_some(log, 0, 3);
+	return filemap_log_finish(log, NULL);
+}
+
+static void create_in_a_child(void *path)
+{
+	assert_int_equal(t_in_child(create_and_write, path), 0);
+}
+
+/* It had made LOCK, but another process was the first to lock it: the file is that log's now. */
+static void creator_that_comes_second_leaves_LOCK_to_the_log(void **state)
+{
+	char path[300];
+	struct filemap_log *log;
+
+	snprintf(path, sizeof path, "%s", t_path(*state, "log"));
+	fault_reset();
+	fault_hook("ofd_lock", 1, create_in_a_child, path);
+	assert_int_equal(filemap_log_open(path, FILEMAP_LOG_OPTIONS(.flags = FILEMAP_LOG_CREATE_NEW), &log,
+					  NULL, NULL),
+			 -EEXIST);
+	assert_int_equal(fault_count("ofd_lock"), 1);
+	fault_reset();
+	assert_int_equal(app_count(path, FILEMAP_DURABLE), 3);
+	filemap_log_close(app_open(path, NULL, NULL));
+}
+
 T_MAIN(T_TEST(writer_that_dies_leaves_no_lock_with_a_child_forked_in_its_opening),
-       T_TEST(opening_that_fails_leaves_no_lock_with_a_child_forked_in_it))
+       T_TEST(opening_that_fails_leaves_no_lock_with_a_child_forked_in_it),
+       T_TEST(creator_that_comes_second_leaves_LOCK_to_the_log))
