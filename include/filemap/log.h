@@ -22,8 +22,8 @@
  * - Nothing becomes durable by itself. Somebody has to wait, sync, poll or finish; only an append that runs
  *   into max_lag flushes, and the kernel writes back when it likes, which acknowledges nothing.
  * - A failed flush is final. The kernel has given up those pages: no later flush tells. The log is poisoned:
- *   every call but the plain questions and close returns FILEMAP_EPOISONED. Close and open again: the
- *   opening writes again whatever it is going to trust.
+ *   every call returns FILEMAP_EPOISONED, but for close, the plain questions and waits for what was reached
+ *   before. Close and open again: the opening writes again whatever it is going to trust.
  * - A thread that dies inside append leaves a hole; no record behind it is ever published or durable. There
  *   is no cancellation point inside; filemap_log_stats() tells the age of the oldest open claim.
  * - A copied directory is a valid log if it was copied while no writer had it open.
@@ -214,7 +214,7 @@ FILEMAP_API void filemap_log_close(struct filemap_log *log);
  * Not promised: durability, see filemap_log_wait().
  *
  * @param data    Borrowed; may be NULL if length is 0. Has to be readable: a fault in it is a hole in the log.
- * @param length  Bytes; 0 is a record. At most (segment size - 8192) / 2 - 32, rounded down to the frame unit.
+ * @param length  Bytes; 0 is a record. At most (segment size - 8192) / 2 - 32.
  * @param ret     Position of the record, or NULL. Written on success only.
  *
  * @retval 0                  The record is in the log.
@@ -266,7 +266,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_log_appendv(struct filemap_log *log, c
  * @retval FILEMAP_EFORKED    In a forked child.
  * @retval FILEMAP_EOPTION    There is no such level.
  * @retval FILEMAP_ERANGE     There is no such position (UINT64_MAX).
- * @retval FILEMAP_EMODE      The log is finished and ends below; or queue mode: the queue belongs to another thread.
+ * @retval FILEMAP_EMODE      The log is finished and ends below (0 if timeout_ms is 0); or queue mode: the
+ *                            queue belongs to another thread.
  * @retval FILEMAP_EBUSY      Queue mode: the queue is full of other requests.
  * @retval -EDEADLK           Queue mode: called from a callback of the queue.
  * @retval -ENOMEM            Queue mode: the flush could not be queued.

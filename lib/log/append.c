@@ -74,7 +74,7 @@ static int make_room(struct filemap_log *log)
 	uint64_t durable = fm__log_load(&log->durable), tail = fm__log_tail(log);
 	int r;
 
-	if (tail <= durable || tail - durable <= log->max_lag)
+	if (tail - durable <= log->max_lag)
 		return 0;
 	r = fm__log_reach(log, FILEMAP_DURABLE, tail - log->max_lag, -1);
 	return r < 0 ? r : 0;

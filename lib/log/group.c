@@ -231,6 +231,8 @@ int fm__log_group_reach(struct filemap_log *log, uint64_t target, const struct f
 	pthread_mutex_lock(&log->lock);
 	for (;;) {
 		r = fm__log_reached(log, FILEMAP_DURABLE, target);
+		if (r == 0 && log->stop)
+			r = FILEMAP_EMODE;
 		if (r != 0)
 			break;
 		r = move_on(log, target, deadline);
