@@ -5,6 +5,7 @@
  * fails leaves it where it was - only over a LOST area it moves, once that was reported.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/options.h"
@@ -238,6 +239,41 @@ int filemap_log_reader_next(struct filemap_log_reader *reader, struct filemap_lo
 
 /* ---- moving ---- */
 
+/* The last of the seal's entry points that does not lie behind lsn; 0 = there is no seal. */
+static uint64_t entry_point(struct filemap_log_reader *reader, uint64_t lsn)
+{
+	const struct fm__log_geometry *g = &reader->geometry;
+	uint64_t base = fm__log_segment_of(g, lsn) * g->segment_size;
+	const struct fm__reader_segment *segment;
+	struct fm__log_trailer trailer;
+	const uint8_t *at;
+
+	if (fm__reader_segment(reader, base / g->segment_size, &segment, NULL) < 0)
+		return 0;
+	at = (const uint8_t *)filemap_data(segment->map) + g->segment_size - FM_LOG_BLOCK;
+	if (fm__log_trailer_decode(at, &trailer) < 0 || trailer.n != base / g->segment_size ||
+	    memcmp(trailer.uuid, g->uuid, sizeof g->uuid) != 0)
+		return 0;
+	for (uint64_t i = (lsn - base) / (g->segment_size / 256) + 1; i-- > 0;) {
+		uint64_t first = (uint64_t)trailer.index[i].first * g->unit;
+
+		if (first != 0 && base + first <= lsn)
+			return base + first;
+	}
+	return 0;
+}
+
+/* A frame boundary in the segment of lsn, not behind it, as close to it as is known. */
+static uint64_t boundary_before(struct filemap_log_reader *reader, uint64_t lsn)
+{
+	uint64_t at = fm__log_start(&reader->geometry, fm__log_segment_of(&reader->geometry, lsn));
+
+	at = FM_MAX(at, reader->first);
+	if (reader->lsn <= lsn)
+		at = FM_MAX(at, reader->lsn);
+	return FM_MAX(at, entry_point(reader, lsn));
+}
+
 /*
  * 1 if the frames of its segment, one behind the other, lead to lsn; 0 if not: what lies inside a PAD may
  * still look like a frame, but is none. Ends in *ret. Behind a damaged frame there is no way to tell: what
@@ -245,10 +281,10 @@ int filemap_log_reader_next(struct filemap_log_reader *reader, struct filemap_lo
  */
 static int walk_to(struct filemap_log_reader *reader, uint64_t lsn, struct sight *ret)
 {
-	uint64_t at = fm__log_start(&reader->geometry, fm__log_segment_of(&reader->geometry, lsn));
+	uint64_t at;
 	int r;
 
-	for (at = FM_MAX(at, reader->first); at <= lsn; at = ret->frame.lsn + ret->frame.size) {
+	for (at = boundary_before(reader, lsn); at <= lsn; at = ret->frame.lsn + ret->frame.size) {
 		r = look(reader, at, ret);
 		if (r < 0 || at == lsn)
 			return r;
