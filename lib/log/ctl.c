@@ -275,9 +275,8 @@ static void wake(struct fm__log_ctl *ctl, enum ctl_field field)
 	(void)fm__sys_futex_wake(word);
 }
 
-void fm__log_ctl_publish(struct fm__log_ctl *ctl, uint64_t published)
+void fm__log_ctl_wake_published(struct fm__log_ctl *ctl)
 {
-	store64(ctl, CTL_PUBLISHED, published);
 	wake(ctl, CTL_PUBLISHED_WAKE);
 }
 

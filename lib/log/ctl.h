@@ -37,7 +37,7 @@ void fm__log_ctl_start(struct fm__log_ctl *ctl, const struct fm__log_geometry *g
 void fm__log_ctl_set_state(struct fm__log_ctl *ctl, uint32_t state);
 void fm__log_ctl_set_last(struct fm__log_ctl *ctl, uint64_t last);
 void fm__log_ctl_store_published(struct fm__log_ctl *ctl, uint64_t published); /* wakes nobody */
-void fm__log_ctl_publish(struct fm__log_ctl *ctl, uint64_t published);         /* and wakes */
-void fm__log_ctl_durable(struct fm__log_ctl *ctl, uint64_t durable);           /* and wakes */
+void fm__log_ctl_wake_published(struct fm__log_ctl *ctl);
+void fm__log_ctl_durable(struct fm__log_ctl *ctl, uint64_t durable); /* and wakes */
 
 #endif

@@ -103,7 +103,10 @@ uint32_t fm__log_back(const struct fm__log_geometry *g, uint64_t lsn, uint64_t d
 /* Everything below the returned position was on the device before this frame was committed; 0 = no promise. */
 uint64_t fm__log_promise(const struct fm__log_geometry *g, const struct fm__log_frame *frame);
 
+/* The commit word: size (28 bits) and position (36 bits) of a frame, in units. */
 uint64_t fm__log_commit_word(const struct fm__log_geometry *g, uint64_t lsn, uint64_t size);
+/* The size in a commit word, in bytes; 0 if it is none, or not of this position. */
+uint64_t fm__log_commit_size(const struct fm__log_geometry *g, uint64_t lsn, uint64_t word);
 
 /* Computes frame->crc over the parts (their lengths sum up to frame->length) and writes the 32 header
  * bytes, commit word included (bytes 0..7, little endian). */

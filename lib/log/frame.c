@@ -53,6 +53,13 @@ uint64_t fm__log_commit_word(const struct fm__log_geometry *g, uint64_t lsn, uin
 	return (lsn / g->unit) << COMMIT_SIZE_BITS | size / g->unit;
 }
 
+uint64_t fm__log_commit_size(const struct fm__log_geometry *g, uint64_t lsn, uint64_t word)
+{
+	uint64_t size = (word & COMMIT_SIZE_MASK) * g->unit;
+
+	return word == fm__log_commit_word(g, lsn, size) ? size : 0;
+}
+
 /* The start of the checksum: uuid, position, header bytes 0..7 and 12..31. */
 static uint32_t header_crc(const struct fm__log_geometry *g, uint64_t lsn, const uint8_t *header)
 {
@@ -125,12 +132,7 @@ bool fm__log_frame_decode(const struct fm__log_geometry *g, uint64_t lsn, const 
 	if (room < FM_LOG_FRAME_HEADER)
 		return false;
 	memcpy(header, at, sizeof header);
-
-	uint64_t commit = fm__get_le64(header);
-
-	frame.size = (commit & COMMIT_SIZE_MASK) * g->unit;
-	if (commit != fm__log_commit_word(g, lsn, frame.size))
-		return false;
+	frame.size = fm__log_commit_size(g, lsn, fm__get_le64(header));
 	header_get(header, &frame);
 	if (!sizes_agree(&frame, room) || frame.epoch == 0)
 		return false;

@@ -9,7 +9,6 @@
 #include "log/writer.h"
 #include "sys/sys.h"
 
-#define COMMIT_SIZE_MASK ((UINT64_C(1) << 28) - 1)
 #define FRAME_LENGTH 12 /* offsets in a frame's header */
 #define FRAME_TYPE 16
 
@@ -33,20 +32,21 @@ static void note_hole(struct filemap_log *log, uint64_t at, bool moved)
 	__atomic_store_n(&log->hole_since_ns, since, __ATOMIC_RELAXED);
 }
 
-/* publish_lock held. */
+/* publish_lock held. Only what was claimed is looked at, and there only a commit word of that very position is
+ * believed: the bytes of a segment that nobody has written yet may be damaged, too. */
 static void walk(struct filemap_log *log)
 {
 	uint64_t from = fm__log_load(&log->published), at = from;
-	uint64_t ready = fm__log_load(&log->ready);
+	uint64_t tail = fm__log_tail(log);
 
-	while (fm__log_segment_of(&log->g, at) <= ready) {
+	while (at < tail) {
 		const uint8_t *frame = fm__log_at(log, at);
-		uint64_t word = fm__log_load_commit(frame);
+		uint64_t size = fm__log_commit_size(&log->g, at, fm__log_load_commit(frame));
 
-		if (word == 0)
+		if (size == 0)
 			break;
 		count_frame(log, frame);
-		at = fm__log_canonical(&log->g, at + (word & COMMIT_SIZE_MASK) * log->g.unit);
+		at = fm__log_canonical(&log->g, at + size);
 	}
 	note_hole(log, at, at != from);
 	if (at == from)
@@ -90,9 +90,8 @@ uint64_t fm__log_publish_now(struct filemap_log *log, struct fm__log_count *ret)
 	walk(log);
 	published = fm__log_load(&log->published);
 	*ret = log->committed;
-	/* Under the lock: told later, it could put back what another pass has published since. */
-	fm__log_ctl_publish(log->ctl, published);
 	pthread_mutex_unlock(&log->publish_lock);
+	fm__log_ctl_wake_published(log->ctl);
 	wake_sleepers(log);
 	if (__atomic_fetch_add(&log->publish_asked, 0, __ATOMIC_SEQ_CST))
 		fm__log_publish(log);

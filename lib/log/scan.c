@@ -16,7 +16,6 @@
 #include "sys/sys.h"
 
 #define CHUNK (UINT64_C(1) << 16)
-#define COMMIT_POSITION(g, lsn) (((lsn) / (g)->unit) & ((UINT64_C(1) << 36) - 1))
 
 void fm__log_scan_init(struct fm__log_scan *scan, const struct fm__log_dir *dir,
 		       const struct fm__log_geometry *geometry, struct filemap_error *reterr)
@@ -139,13 +138,10 @@ int fm__log_scan_at(struct fm__log_scan *scan, uint64_t lsn, uint64_t need, cons
 /* Could the header at `at` be a frame that fits? Then *ret is how many of its bytes the checksum needs. */
 static bool plausible(const struct fm__log_geometry *g, uint64_t lsn, const uint8_t *at, uint64_t *ret)
 {
-	uint64_t word = fm__get_le64(at);
-	uint64_t size = (word & ((UINT64_C(1) << 28) - 1)) * g->unit;
+	uint64_t size = fm__log_commit_size(g, lsn, fm__get_le64(at));
 	uint64_t length = fm__get_le32(at + 12);
 	uint64_t left = fm__log_end(g, fm__log_segment_of(g, lsn)) - lsn;
 
-	if (word >> 28 != COMMIT_POSITION(g, lsn))
-		return false;
 	*ret = FM_LOG_FRAME_HEADER + length;
 	return size <= left && *ret <= size;
 }
@@ -180,16 +176,15 @@ bool fm__log_all_zero(const uint8_t *bytes, size_t length)
 static uint64_t find_commit(const struct fm__log_geometry *g, uint64_t lsn, const uint8_t *chunk,
 			    uint64_t length)
 {
-	uint64_t offset, expected = COMMIT_POSITION(g, lsn);
+	uint64_t offset;
 
 	for (offset = 0; offset < length; offset += g->unit) {
 		uint64_t word = fm__get_le64(chunk + offset);
 
-		if (word != 0 && word >> 28 == expected)
-			return offset;
-		expected = COMMIT_POSITION(g, lsn + offset + g->unit);
+		if (word != 0 && fm__log_commit_size(g, lsn + offset, word) != 0)
+			break;
 	}
-	return length;
+	return offset;
 }
 
 int fm__log_scan_candidate(struct fm__log_scan *scan, uint64_t lsn, uint64_t until, uint64_t *ret,

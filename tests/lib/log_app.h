@@ -6,8 +6,12 @@
 #ifndef T_LOG_APP_H
 #define T_LOG_APP_H
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <filemap/log.h>
 
+#include "log/meta.h"
 #include "t.h"
 
 #define APP_SEGMENT (UINT64_C(1) << 20)
@@ -97,6 +101,21 @@ static inline uint64_t app_count(const char *dir, uint32_t level)
 	assert_int_equal(r, 0);
 	filemap_log_reader_close(reader);
 	return count;
+}
+
+/* Whether meta comes to say, by itself, that lsn is durable. Thirty seconds are for slow machines. */
+static inline bool app_marked_above(const char *path, uint64_t lsn)
+{
+	struct fm__log_meta meta = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	for (int i = 0; i < 3000 && meta.durable <= lsn; i++) {
+		usleep(10000);
+		assert_ok(fm__log_meta_read(fd, &meta));
+	}
+	close(fd);
+	return meta.durable > lsn;
 }
 
 #endif
