@@ -4,9 +4,9 @@
  * those that are durable (O5). Invariant: `ready` says n only after segment n is on the device by name, is
  * named by meta.last and is mapped; a failure leaves nothing that hinders the next attempt a second later.
  */
-#include <errno.h>
 #include <signal.h>
 
+#include "base/util.h"
 #include "log/writer.h"
 #include "map/map.h"
 #include "sys/sys.h"
@@ -120,55 +120,91 @@ static int seal_next(struct filemap_log *log)
 	return r;
 }
 
-/*
- * Nothing is due. What was made durable last is promised by no frame until another follows: once the log
- * has been idle for a while, the watermark in meta says it instead (order rule O6).
- */
-static int rest(struct filemap_log *log)
+static void mark(struct filemap_log *log)
 {
-	const uint64_t before = fm__log_load(&log->durable);
-	const bool unmarked = before > fm__log_load(&log->marked);
-	const struct fm__log_deadline until =
-		unmarked ? fm__log_deadline(FM_LOG_IDLE_MS) : (struct fm__log_deadline){UINT64_MAX};
-	int r;
-
-	log->preparer_rests = !unmarked;
-	r = fm__log_sleep(log, &log->prepare_wake, &until);
-	log->preparer_rests = 0;
-	if (r != -ETIMEDOUT || fm__log_load(&log->durable) != before || fm__log_usable(log) < 0)
-		return 0;
 	pthread_mutex_unlock(&log->lock);
-	r = fm__log_meta_mark(log);
+	(void)fm__log_meta_mark(log); /* a failure poisons */
 	pthread_mutex_lock(&log->lock);
-	return r;
+}
+
+/* Not before these: an attempt has just failed, or the log is not idle yet. The thread's own. */
+struct agenda {
+	struct fm__log_deadline seal, prepare, mark; /* at_ns 0 = at any time */
+	uint64_t seen;                               /* `durable` since the idle time began */
+};
+
+static bool is_over(const struct fm__log_deadline *deadline)
+{
+	return fm__log_remaining_ms(deadline) == 0;
+}
+
+static struct fm__log_deadline retry_after(int r)
+{
+	return r < 0 ? fm__log_deadline(FM_LOG_RETRY_MS) : (struct fm__log_deadline){0};
+}
+
+/*
+ * What was made durable last is promised by no frame until another follows: once the log has been idle for a
+ * while, the watermark in meta says it instead (order rule O6).
+ */
+static bool is_unmarked(const struct filemap_log *log)
+{
+	return fm__log_usable(log) == 0 && fm__log_load(&log->durable) > fm__log_load(&log->marked);
+}
+
+static void watch_idle(const struct filemap_log *log, struct agenda *agenda)
+{
+	const uint64_t durable = fm__log_load(&log->durable);
+
+	if (durable == agenda->seen)
+		return;
+	agenda->seen = durable;
+	agenda->mark = fm__log_deadline(FM_LOG_IDLE_MS);
+}
+
+static void sleep_until_due(struct filemap_log *log, const struct agenda *agenda, bool seal)
+{
+	const bool unmarked = is_unmarked(log);
+	struct fm__log_deadline until = {UINT64_MAX};
+
+	if (seal)
+		until.at_ns = agenda->seal.at_ns;
+	if (prepare_due(log))
+		until.at_ns = FM_MIN(until.at_ns, agenda->prepare.at_ns);
+	if (unmarked)
+		until.at_ns = FM_MIN(until.at_ns, agenda->mark.at_ns);
+	log->preparer_rests = !unmarked;
+	(void)fm__log_sleep(log, &log->prepare_wake, &until);
+	log->preparer_rests = 0;
+}
+
+/* One thing that is due, or a sleep; false = the thread has nothing left to do. */
+static bool step(struct filemap_log *log, struct agenda *agenda)
+{
+	const bool seal = fm__log_seal_due(log) && log->stop != FM_LOG_STOP_NOW;
+
+	if (log->stop && (!seal || !is_over(&agenda->seal)))
+		return false;
+	watch_idle(log, agenda);
+	if (seal && is_over(&agenda->seal))
+		agenda->seal = retry_after(seal_next(log));
+	else if (prepare_due(log) && is_over(&agenda->prepare))
+		agenda->prepare = retry_after(prepare_next(log));
+	else if (is_unmarked(log) && is_over(&agenda->mark))
+		mark(log);
+	else
+		sleep_until_due(log, agenda, seal);
+	return true;
 }
 
 static void *preparer_main(void *context)
 {
-	struct fm__log_deadline pause = {0};
+	struct agenda agenda = {0};
 	struct filemap_log *log = context;
 
 	pthread_mutex_lock(&log->lock);
-	for (;;) {
-		bool paused = pause.at_ns != 0 && fm__log_remaining_ms(&pause) > 0;
-		bool seal = fm__log_seal_due(log) && log->stop != FM_LOG_STOP_NOW;
-		int r = 0;
-
-		if (log->stop && (!seal || paused))
-			break;
-		if (!paused && seal) {
-			r = seal_next(log);
-			if (r < 0 && prepare_due(log))
-				(void)prepare_next(log); /* appends go on while a seal has to wait */
-		} else if (!paused && prepare_due(log))
-			r = prepare_next(log);
-		else if (paused)
-			(void)fm__log_sleep(log, &log->prepare_wake, &pause);
-		else
-			r = rest(log);
-		if (!paused)
-			pause = r < 0 ? fm__log_deadline(FM_LOG_RETRY_MS) : (struct fm__log_deadline){0};
-	}
+	while (step(log, &agenda))
+		;
 	pthread_mutex_unlock(&log->lock);
 	return NULL;
 }

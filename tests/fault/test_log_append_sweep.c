@@ -154,8 +154,10 @@ static void memory_with_each_allocation_failing_keeps_what_is_durable(void **sta
 		for (int n = 1;; n++) {
 			fault_arm_call(calls[c], n, ENOMEM);
 			live(&life, NULL, 2, 1);
-			if (!fault_fired())
+			if (!fault_fired()) {
+				assert_true(n > 1);
 				break;
+			}
 			check(&life);
 			t_census_same(*state);
 		}
@@ -183,8 +185,10 @@ static void rotate_with_calls_failing(void **state, const char *call, int most, 
 		}
 		check(&life);
 		t_census_same(*state);
-		if (!fired)
+		if (!fired) {
+			assert_true(n > 1); /* the call exists */
 			return;
+		}
 	}
 }
 
@@ -231,6 +235,21 @@ static void append_on_a_full_disk_goes_on_when_there_is_room_again(void **state)
 	assert_int_equal(app_count(dir, FILEMAP_DURABLE), id + 1);
 }
 
+/* The idle time goes on while preparing fails again and again. */
+static void idle_log_on_a_full_disk_writes_its_watermark(void **state)
+{
+	struct filemap_log *log = app_open(t_path(*state, "log"), NULL, NULL);
+	uint64_t last;
+
+	fault_arm_call_persistent("openat", 1, ENOSPC);
+	last = app_append_some(log, 0, 600); /* far enough for the next segment to be wanted */
+	assert_int_equal(filemap_log_wait(log, last, FILEMAP_DURABLE, -1), 1);
+	assert_true(app_marked_above(t_path(*state, "log/meta"), last));
+	assert_true(fault_fired());
+	fault_reset();
+	filemap_log_close(log);
+}
+
 static void flush_that_failed_poisons_for_good(void **state)
 {
 	const char *dir = t_path(*state, "log");
@@ -265,4 +284,4 @@ T_MAIN(T_TEST(open_append_and_finish_with_each_call_failing_keep_what_is_durable
        T_TEST(rotation_with_each_name_failing_keeps_what_is_durable),
        T_TEST(rotation_with_maps_and_writes_failing_keeps_what_is_durable),
        T_TEST(append_on_a_full_disk_goes_on_when_there_is_room_again),
-       T_TEST(flush_that_failed_poisons_for_good))
+       T_TEST(idle_log_on_a_full_disk_writes_its_watermark), T_TEST(flush_that_failed_poisons_for_good))
