@@ -10,7 +10,7 @@
 
 #include "sim.h"
 
-static const char *const crash_names[] = {"power", "kill", "evict", "meta-damage"};
+static const char *const crash_names[] = {"power", "kill", "evict", "meta-damage", "record-damage"};
 
 static bool was_inflight(const struct sim_lineage *lineage, uint64_t id)
 {
@@ -330,7 +330,7 @@ static size_t *choose_points(const struct sim_run *run, unsigned count, struct s
 static enum sim_crash choose_crash(unsigned allowed, const struct sim_state *state, struct sim_rng *rng)
 {
 	for (;;) {
-		enum sim_crash crash = (enum sim_crash)sim_below(rng, 4);
+		enum sim_crash crash = (enum sim_crash)sim_below(rng, SIM_CRASHES);
 		if ((allowed & 1u << crash) == 0)
 			continue;
 		if (crash == SIM_META_DAMAGE && !sim_meta_at_rest(state))
@@ -344,6 +344,7 @@ static unsigned crash_here(const struct sim_run *run, const struct sim_state *st
 			   unsigned level, struct sim_rng *rng, const char *parent)
 {
 	static const uint32_t units[] = {64, 512, 4096};
+	static uint64_t boots = 1000000;
 	struct sim_explore below = *how;
 	enum sim_crash crash = choose_crash(how->crashes, state, rng);
 	enum sim_mode mode = how->random_only ? SIM_RANDOM : (enum sim_mode)sim_below(rng, SIM_MODES);
@@ -358,11 +359,11 @@ static unsigned crash_here(const struct sim_run *run, const struct sim_state *st
 	snprintf(sim_where, sizeof sim_where, "%.120s, event %zu/%zu %s mode %d unit %u", where, point,
 		 run->count, crash_names[crash], mode, unit);
 	sim_crash_state(state, crash, mode, unit, rng, &left);
-	{
-		static uint64_t boots = 1000000;
-		sim_world.boot = crash == SIM_POWER || crash == SIM_META_DAMAGE ? ++boots : run->boot;
-	}
-	recoveries = check_crash(&left, lineage, crash, &below, level, sim_next(rng), parent);
+	sim_world.boot = crash == SIM_POWER || crash == SIM_META_DAMAGE ? ++boots : run->boot;
+	if (crash == SIM_RECORD_DAMAGE)
+		recoveries = sim_check_damage(&left, lineage, sim_next(rng), parent);
+	else
+		recoveries = check_crash(&left, lineage, crash, &below, level, sim_next(rng), parent);
 	memcpy(sim_where, where, sizeof where);
 	sim_state_free(&left);
 	return recoveries;

@@ -212,7 +212,7 @@ void sim_crash_state(const struct sim_state *state, enum sim_crash crash, enum s
 	sim_state_clone(state, ret);
 	cut.chosen = sim_below(rng, units);
 	cut.moment = last - sim_below(rng, last < 200 ? last + 1 : 200);
-	if (crash == SIM_KILL)
+	if (crash == SIM_KILL || crash == SIM_RECORD_DAMAGE)
 		return;
 	if (crash == SIM_EVICT) {
 		evict(ret, &cut);

@@ -108,6 +108,7 @@ static void landed(struct sim_lineage *lineage, struct sim_record record)
 		    lineage->history.list[i].id != record.id)
 			sim_violation("(%llu, epoch %u) was given to two records",
 				      (unsigned long long)record.lsn, record.epoch);
+	record.promise = lineage->durable;
 	sim_records_add(&lineage->records, record);
 	sim_records_add(&lineage->history, record);
 }

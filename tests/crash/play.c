@@ -62,7 +62,7 @@ int sim_open_log(const char *dir, struct filemap_queue *queue, struct filemap_lo
 	const struct filemap_log_options options = {
 		.struct_size = sizeof options,
 		.flags = FILEMAP_LOG_CREATE,
-		.segment_size = UINT64_C(1) << 20,
+		.segment_size = SIM_SEGMENT_SIZE,
 		.frame_unit = sim_world.unit,
 		.queue = queue,
 	};

@@ -58,6 +58,7 @@ enum sim_kind {
 struct sim_record {
 	uint64_t lsn, id;
 	uint32_t epoch;
+	uint64_t promise; /* what the application knew to be durable when this was appended */
 };
 
 struct sim_records {
@@ -141,10 +142,12 @@ uint32_t sim_state_lookup(const struct sim_state *state, const char *name); /* i
 
 /* ---- crashes ---- */
 enum sim_crash {
-	SIM_POWER,      /* power cut: any version of each unit */
-	SIM_KILL,       /* the process died: every store is there, nothing else is forgotten */
-	SIM_EVICT,      /* the same, and pages of a failed flush were dropped and read again */
-	SIM_META_DAMAGE /* power cut at rest, and one slot of meta is unreadable */
+	SIM_POWER,         /* power cut: any version of each unit */
+	SIM_KILL,          /* the process died: every store is there, nothing else is forgotten */
+	SIM_EVICT,         /* the same, and pages of a failed flush were dropped and read again */
+	SIM_META_DAMAGE,   /* power cut at rest, and one slot of meta is unreadable */
+	SIM_RECORD_DAMAGE, /* the process died, and an acknowledged record is damaged */
+	SIM_CRASHES
 };
 
 enum sim_mode { SIM_OLD, SIM_NEW, SIM_RANDOM, SIM_ONE_LOST, SIM_ONE_KEPT, SIM_PREFIX, SIM_MODES };
@@ -256,6 +259,8 @@ static inline bool sim_bug(unsigned bug)
 }
 
 /* ---- workloads and checks ---- */
+#define SIM_SEGMENT_SIZE (UINT64_C(1) << 20)
+
 struct sim_plan {
 	uint64_t seed;
 	unsigned appends; /* per session and thread */
@@ -284,6 +289,9 @@ uint64_t sim_new_id(size_t length);
 /* One run of the library from an empty directory. */
 void sim_play(struct sim_run *run, const struct sim_plan *plan, const char *parent);
 /* Crash it at many points and check each; returns the number of recoveries. */
+/* SIM_RECORD_DAMAGE; logs of one segment only. How many logs were looked at: 0 or 1. */
+unsigned sim_check_damage(const struct sim_state *left, const struct sim_lineage *lineage, uint64_t seed,
+			  const char *parent);
 unsigned sim_explore(const struct sim_run *run, const struct sim_explore *how, const char *parent);
 
 /* Append some records, as a plan's session does. */

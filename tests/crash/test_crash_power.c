@@ -97,7 +97,19 @@ static void log_with_one_damaged_slot_of_meta_keeps_what_was_durable(void **stat
 	crash_finds_nothing(&c, dir->path);
 }
 
-T_MAIN(T_TEST(log_after_power_cut_keeps_what_was_durable),
+static void log_with_a_damaged_record_is_never_continued(void **state)
+{
+	const struct t_dir *dir = *state;
+	const struct crash_case c = {
+		.plan = {.seed = 7000, .appends = 8, .sessions = 2, .wait_percent = 60},
+		.explore = {.points = 6, .crashes = 1u << SIM_RECORD_DAMAGE},
+		.seeds = 25,
+	};
+	crash_finds_nothing(&c, dir->path);
+}
+
+T_MAIN(T_TEST(log_with_a_damaged_record_is_never_continued),
+       T_TEST(log_after_power_cut_keeps_what_was_durable),
        T_TEST(log_after_power_cuts_in_recovery_keeps_what_was_durable),
        T_TEST(log_after_power_cut_in_creation_can_be_created),
        T_TEST(log_with_several_producers_keeps_what_was_durable),
