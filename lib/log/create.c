@@ -217,7 +217,7 @@ static int name_meta(struct creation *c, struct filemap_error *reterr)
 	if (r < 0)
 		return fail(c, r, "rename", "meta.new", reterr);
 	c->made = (c->made & ~MADE_META_NEW) | MADE_META;
-	return fm__log_dir_sync_names(c->dir, reterr);
+	return 0;
 }
 
 /* meta first, LOCK last: at each point between, the directory is one that may be taken over. */

@@ -41,7 +41,7 @@ int fm__log_dir_lock(struct fm__log_dir *dir, struct filemap_error *reterr);
 int fm__log_dir_writer_lives(const struct fm__log_dir *dir); /* 1, 0 or -errno */
 
 /* "Creation" of the format: directory, LOCK (taken and held), segment 0, meta. Opens like dir_open(RW).
- * -EEXIST if there is a meta already. Takes over only what the format allows, else -ENOTEMPTY. `dir` is closed
+ * The names become durable with the first opening (recover.c). -EEXIST if there is a meta already. Takes over only what the format allows, else -ENOTEMPTY. `dir` is closed
  * after a failure. */
 int fm__log_dir_create(const char *path, const struct fm__log_geometry *g, unsigned permissions,
 		       struct fm__log_dir *dir, struct filemap_error *reterr);

@@ -134,17 +134,22 @@ int fm__log_meta_read(int fd, struct fm__log_meta *ret)
 	return 0;
 }
 
-int fm__log_meta_watermark(int fd, struct fm__log_meta *meta)
+int fm__log_meta_again(int fd, const struct fm__log_meta *meta)
 {
 	uint8_t block[FM_LOG_BLOCK];
 	int r;
 
-	meta->sequence++;
 	fm__log_meta_encode(meta, block);
 	r = fm__sys_pwrite(fd, block, sizeof block, slot_offset(meta->sequence));
 	if (r < 0)
 		return r;
 	return fm__sys_fdatasync(fd);
+}
+
+int fm__log_meta_watermark(int fd, struct fm__log_meta *meta)
+{
+	meta->sequence++;
+	return fm__log_meta_again(fd, meta);
 }
 
 int fm__log_meta_structural(int fd, struct fm__log_meta *meta)

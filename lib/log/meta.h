@@ -29,6 +29,8 @@ int fm__log_meta_read(int fd, struct fm__log_meta *ret);
 /* Two writes and flushes, sequences s+1 and s+2: meta->sequence becomes s+2. On failure what reached the
  * device is unknown: the caller poisons. */
 int fm__log_meta_structural(int fd, struct fm__log_meta *meta);
+/* The slot that holds it, as it is, and a flush: what was read may not be on the device. */
+int fm__log_meta_again(int fd, const struct fm__log_meta *meta);
 /* One write and flush, sequence s+1: for `durable` only. */
 int fm__log_meta_watermark(int fd, struct fm__log_meta *meta);
 

@@ -107,13 +107,25 @@ static int make_durable(const struct fm__log_dir *dir, const struct fm__log_foun
 }
 
 /*
- * A creation that was killed after it had named meta may not have come to sync that name. The first opening does
- * it instead: an epoch above the first one is written only behind this.
+ * A creation leaves this to the first opening, which may come after a crash: an epoch above the first one is
+ * written only behind it.
  */
 static int make_names_durable(const struct fm__log_dir *dir, const struct fm__log_found *found,
 			      struct filemap_error *reterr)
 {
 	return found->meta.epoch > 1 ? 0 : fm__log_dir_sync_names(dir, reterr);
+}
+
+/*
+ * R8a for meta: after a flush that failed, the slot that was found may be in the page cache only. The new epoch
+ * is written over the other one, which would then be all that the device has.
+ */
+static int make_meta_durable(const struct fm__log_dir *dir, const struct fm__log_found *found,
+			     struct filemap_error *reterr)
+{
+	int r = fm__log_meta_again(dir->meta_fd, &found->meta);
+
+	return r < 0 ? fm__fail(reterr, r, "write again what was found", "meta") : 0;
 }
 
 /* R8b. The seals below sealed_below are on the device by now, so that meta may say so. */
@@ -154,6 +166,9 @@ int fm__log_recover(const struct fm__log_dir *dir, const struct fm__log_ctl_view
 		if (r < 0)
 			return r;
 	}
+	r = make_meta_durable(dir, found, reterr);
+	if (r < 0)
+		return r;
 	r = make_names_durable(dir, found, reterr);
 	if (r < 0)
 		return r;

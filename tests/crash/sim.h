@@ -201,6 +201,7 @@ struct sim_world {
 	unsigned bugs;   /* SIM_BUG_* that wraps.c and bugs.c act out */
 	long fail_flush; /* > 0: the so-manieth flush from now fails once */
 	bool flush_failed;
+	unsigned failures;        /* flushes that were made to fail, of all runs */
 	bool tear;                /* the device may see every copy within a line in two parts, not some */
 	bool shake;               /* yield at stores, at random */
 	bool foreign;             /* a reader looks on from at_flush */

@@ -36,11 +36,13 @@ static inline unsigned crash_run(const struct crash_case *c, const char *parent)
 
 static inline void crash_finds_nothing(const struct crash_case *c, const char *parent)
 {
-	unsigned recoveries = crash_run(c, parent);
+	unsigned before = sim_world.failures, recoveries = crash_run(c, parent);
 
 	if (sim_violations > 0)
 		fail_msg("%s", sim_first_violation);
 	assert_true(recoveries > 0);
+	if (c->plan.fail_flush > 0)
+		assert_true(sim_world.failures - before > sim_seeds(c->seeds) / 2);
 	print_message("simulator: %u recoveries\n", recoveries);
 }
 

@@ -52,6 +52,23 @@ static void log_after_failed_flush_keeps_what_was_durable(void **state)
 	crash_finds_nothing(&c, dir->path);
 }
 
+/* Few flushes, so that those of meta fail, too; then the recovery is cut at each of its steps. */
+static void log_after_failed_flush_of_meta_can_be_recovered(void **state)
+{
+	const struct t_dir *dir = *state;
+	const struct crash_case c = {
+		.plan = {.seed = 14000,
+			 .appends = 2,
+			 .sessions = 2,
+			 .wait_percent = 50,
+			 .fail_flush = 20,
+			 .finish = true},
+		.explore = {.points = 6, .nested = 1, .nested_points = 30, .crashes = POWER | KILL},
+		.seeds = 16,
+	};
+	crash_finds_nothing(&c, dir->path);
+}
+
 static void log_behind_a_queue_after_failed_flush_keeps_what_was_durable(void **state)
 {
 	const struct t_dir *dir = *state;
@@ -72,4 +89,5 @@ static void log_behind_a_queue_after_failed_flush_keeps_what_was_durable(void **
 T_MAIN(T_TEST(log_of_killed_process_keeps_what_was_published),
        T_TEST(log_killed_and_then_without_power_keeps_what_was_durable),
        T_TEST(log_after_failed_flush_keeps_what_was_durable),
+       T_TEST(log_after_failed_flush_of_meta_can_be_recovered),
        T_TEST(log_behind_a_queue_after_failed_flush_keeps_what_was_durable))

@@ -163,6 +163,7 @@ static bool flush_fails(void)
 	if (sim_world.fail_flush <= 0 || --sim_world.fail_flush > 0)
 		return false;
 	sim_world.flush_failed = true;
+	sim_world.failures++;
 	return true;
 }
 

@@ -142,7 +142,8 @@ static void recovery_on_a_full_device_returns_it_and_can_be_repeated(void **stat
 	sweep(*state, "pwrite", ENOSPC);
 }
 
-/* Durability as a written sequence: what is believed is written and flushed again, then meta, then the PADs. */
+/* Durability as a written sequence: what is believed is written and flushed again, meta's slot, too; then the new
+ * epoch, twice; then the PADs. */
 static void recovery_makes_durable_then_says_so_then_puts_aside(void **state)
 {
 	struct image *image = build(*state);
@@ -166,6 +167,7 @@ static void recovery_makes_durable_then_says_so_then_puts_aside(void **state)
 	assert_string_equal(fault_trace(),
 			    "openat fstat pread fadvise pread pwrite fdatasync close "
 			    "openat fstat pread fadvise pread pwrite fdatasync close "
+			    "pwrite fdatasync "
 			    "pwrite fdatasync pwrite fdatasync "
 			    "openat fstat pread fadvise " SIXTEEN(
 				    "pread ") "close "
