@@ -42,6 +42,8 @@ struct fm__request {
 	uint64_t next_offset, left; /* left == 0: every piece was pushed */
 	uint32_t pieces;            /* pushed, not completed */
 	uint32_t unsent;            /* of these: not yet taken by the kernel, as far as we know */
+	uint32_t undone;            /* a piece came back as never begun */
+	uint32_t attempts;          /* that ended so */
 };
 
 struct fm__request_list {

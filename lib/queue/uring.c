@@ -18,6 +18,7 @@
 
 #define MOST_ENTRIES 64u /* two pages of locked memory */
 #define REAP_AT_ONCE 16u
+#define MOST_ATTEMPTS 3u
 
 int fm__uring_open(struct fm__uring *u, uint32_t depth)
 {
@@ -34,16 +35,23 @@ void fm__uring_close(struct fm__uring *u)
 	fm__ring_close(u->ring);
 }
 
+static void begin(struct fm__uring *u, struct fm__request *request)
+{
+	request->next_offset = request->flush.offset;
+	request->left = request->flush.length;
+	request->pieces = 0;
+	request->unsent = 0;
+	request->undone = 0;
+	fm__list_append(&u->pushing, request);
+}
+
 void fm__uring_take(struct fm__uring *u, struct fm__request_list *from)
 {
 	struct fm__request *request;
 
 	while ((request = fm__list_pop(from)) != NULL) {
-		request->next_offset = request->flush.offset;
-		request->left = request->flush.length;
-		request->pieces = 0;
-		request->unsent = 0;
-		fm__list_append(&u->pushing, request);
+		request->attempts = 0;
+		begin(u, request);
 	}
 }
 
@@ -175,6 +183,23 @@ int fm__uring_wait(struct fm__uring *u, int timeout_ms, struct fm__request_list 
 	return r == -EINTR ? r : 0;
 }
 
+/*
+ * The kernel gives a flush back without having begun it when it cannot start a worker for it, which happens
+ * while signals come in. Nobody has cancelled anything: it is done again, at last on this thread.
+ */
+static bool is_undone(int result)
+{
+	return result == -ECANCELED || result == -EAGAIN || result == -EINTR;
+}
+
+static void do_again(struct fm__uring *u, struct fm__request *request, struct fm__request_list *ended)
+{
+	if (++request->attempts < MOST_ATTEMPTS)
+		begin(u, request);
+	else
+		end_by_hand(u, request, ended);
+}
+
 static void complete_piece(struct fm__uring *u, const struct fm__ring_completion *completion,
 			   struct fm__request_list *ended)
 {
@@ -182,12 +207,17 @@ static void complete_piece(struct fm__uring *u, const struct fm__ring_completion
 
 	u->in_ring--;
 	request->pieces--;
-	if (completion->result < 0 && request->result == 0)
+	if (is_undone(completion->result))
+		request->undone = 1;
+	else if (completion->result < 0 && request->result == 0)
 		request->result = completion->result;
 	if (request->pieces != 0 || request->left != 0)
 		return;
 	fm__list_remove(&u->flying, request);
-	end(request, request->result, ended);
+	if (request->undone && request->result == 0)
+		do_again(u, request, ended);
+	else
+		end(request, request->result, ended);
 }
 
 uint32_t fm__uring_reap(struct fm__uring *u, struct fm__request_list *ended)
