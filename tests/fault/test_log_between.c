@@ -4,11 +4,15 @@
  * keep the log's lock: neither when the writer dies, nor when its opening fails.
  */
 #include <errno.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fault.h"
 #include "log_app.h"
+#include "sys/sys.h"
 
 struct scene {
 	const char *path;
@@ -71,6 +75,7 @@ static void opening_that_fails_leaves_no_lock_with_a_child_forked_in_it(void **s
 {
 	struct scene scene = {.path = t_path(*state, "log")};
 	struct filemap_log *log;
+	int status;
 
 	filemap_log_close(app_open(scene.path, NULL, NULL));
 	assert_ok(pipe(scene.hold));
@@ -83,7 +88,40 @@ static void opening_that_fails_leaves_no_lock_with_a_child_forked_in_it(void **s
 	filemap_log_close(app_open(scene.path, NULL, NULL));
 	close(scene.hold[0]);
 	close(scene.hold[1]);
-	assert_true(wait(NULL) > 0);
+	assert_true(wait(&status) > 0);
+	assert_int_equal(status, 0); /* it lived until now */
+}
+
+/* As a program that does not go through libc may: the descriptor stays open in the child. */
+static void clone_bystander(void *context)
+{
+	const struct scene *scene = context;
+	char byte;
+
+	if (syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL) != 0)
+		return;
+	syscall(SYS_close, scene->hold[1]);
+	syscall(SYS_exit_group, syscall(SYS_read, scene->hold[0], &byte, 1) == 0 ? 0 : 1);
+}
+
+static void opening_that_fails_gives_its_lock_up_by_name(void **state)
+{
+	struct scene scene = {.path = t_path(*state, "log")};
+	struct filemap_log *log;
+	int status;
+
+	filemap_log_close(app_open(scene.path, NULL, NULL));
+	assert_ok(pipe(scene.hold));
+	fault_reset();
+	fault_hook("pwrite", 1, clone_bystander, &scene);
+	fault_arm_call("pwrite", 1, EIO);
+	assert_int_equal(filemap_log_open(scene.path, NULL, &log, NULL, NULL), -EIO);
+	fault_reset();
+	filemap_log_close(app_open(scene.path, NULL, NULL));
+	close(scene.hold[0]);
+	close(scene.hold[1]);
+	assert_true(wait(&status) > 0);
+	assert_int_equal(status, 0);
 }
 
 /* ---- creation ---- */
@@ -119,6 +157,35 @@ static void creator_that_comes_second_leaves_LOCK_to_the_log(void **state)
 	filemap_log_close(app_open(path, NULL, NULL));
 }
 
+static void lock_it(void *context)
+{
+	int *fd = context;
+
+	*fd = fm__sys_openat(AT_FDCWD, "log/LOCK", O_RDWR, 0);
+	assert_ok(fm__sys_ofd_lock(*fd, F_WRLCK, 0, 1));
+}
+
+/* Whoever holds LOCK may be creating the log by now. */
+static void creator_that_finds_its_LOCK_taken_leaves_it(void **state)
+{
+	struct filemap_log *log;
+	struct stat st;
+	int fd = -1;
+
+	assert_ok(chdir(t_path(*state, "")));
+	fault_reset();
+	fault_hook("ofd_lock", 1, lock_it, &fd);
+	assert_int_equal(filemap_log_open("log", FILEMAP_LOG_OPTIONS(.flags = FILEMAP_LOG_CREATE_NEW), &log,
+					  NULL, NULL),
+			 FILEMAP_ELOCKED);
+	assert_ok(stat("log/LOCK", &st));
+	fm__sys_close(fd);
+	filemap_log_close(app_open("log", NULL, NULL)); /* an unfinished creation is taken over */
+	assert_ok(chdir("/"));
+}
+
 T_MAIN(T_TEST(writer_that_dies_leaves_no_lock_with_a_child_forked_in_its_opening),
        T_TEST(opening_that_fails_leaves_no_lock_with_a_child_forked_in_it),
-       T_TEST(creator_that_comes_second_leaves_LOCK_to_the_log))
+       T_TEST(opening_that_fails_gives_its_lock_up_by_name),
+       T_TEST(creator_that_comes_second_leaves_LOCK_to_the_log),
+       T_TEST(creator_that_finds_its_LOCK_taken_leaves_it))

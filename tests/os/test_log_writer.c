@@ -378,7 +378,7 @@ static void log_closed_while_a_forked_child_lives_can_be_opened(void **state)
 {
 	const char *dir = t_path(*state, "log");
 	struct filemap_log *log = app_open(dir, NULL, NULL);
-	int hold[2];
+	int hold[2], status;
 	pid_t child;
 	char byte;
 
@@ -394,7 +394,8 @@ static void log_closed_while_a_forked_child_lives_can_be_opened(void **state)
 	log = app_open(dir, NULL, NULL);
 	filemap_log_close(log);
 	close(hold[1]);
-	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0); /* it lived until now */
 }
 
 /* ---- bad input ---- */
