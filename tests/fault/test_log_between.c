@@ -71,16 +71,16 @@ static void writer_that_dies_leaves_no_lock_with_a_child_forked_in_its_opening(v
 	}
 }
 
-static void opening_that_fails_leaves_no_lock_with_a_child_forked_in_it(void **state)
+static void fail_an_opening(const struct t_dir *dir, void (*bystander)(void *))
 {
-	struct scene scene = {.path = t_path(*state, "log")};
+	struct scene scene = {.path = t_path(dir, "log")};
 	struct filemap_log *log;
 	int status;
 
 	filemap_log_close(app_open(scene.path, NULL, NULL));
 	assert_ok(pipe(scene.hold));
 	fault_reset();
-	fault_hook("pwrite", 1, fork_bystander, &scene);
+	fault_hook("pwrite", 1, bystander, &scene);
 	fault_arm_call("pwrite", 1, EIO);
 	assert_int_equal(filemap_log_open(scene.path, NULL, &log, NULL, NULL), -EIO);
 	assert_string_equal(fault_fired_call(), "pwrite");
@@ -90,6 +90,11 @@ static void opening_that_fails_leaves_no_lock_with_a_child_forked_in_it(void **s
 	close(scene.hold[1]);
 	assert_true(wait(&status) > 0);
 	assert_int_equal(status, 0); /* it lived until now */
+}
+
+static void opening_that_fails_leaves_no_lock_with_a_child_forked_in_it(void **state)
+{
+	fail_an_opening(*state, fork_bystander);
 }
 
 /* As a program that does not go through libc may: the descriptor stays open in the child. */
@@ -106,22 +111,7 @@ static void clone_bystander(void *context)
 
 static void opening_that_fails_gives_its_lock_up_by_name(void **state)
 {
-	struct scene scene = {.path = t_path(*state, "log")};
-	struct filemap_log *log;
-	int status;
-
-	filemap_log_close(app_open(scene.path, NULL, NULL));
-	assert_ok(pipe(scene.hold));
-	fault_reset();
-	fault_hook("pwrite", 1, clone_bystander, &scene);
-	fault_arm_call("pwrite", 1, EIO);
-	assert_int_equal(filemap_log_open(scene.path, NULL, &log, NULL, NULL), -EIO);
-	fault_reset();
-	filemap_log_close(app_open(scene.path, NULL, NULL));
-	close(scene.hold[0]);
-	close(scene.hold[1]);
-	assert_true(wait(&status) > 0);
-	assert_int_equal(status, 0);
+	fail_an_opening(*state, clone_bystander);
 }
 
 /* ---- creation ---- */

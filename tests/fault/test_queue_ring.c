@@ -65,11 +65,13 @@ static void a_refused_wait_leaves_sent_flushes_in_doubt(struct t_dir *dir, const
 
 /* ---- pieces ---- */
 
-static struct filemap *open_large(const struct t_dir *dir, uint64_t size)
+#define LARGE (UINT64_C(5) << 30) /* two pieces */
+
+static struct filemap *open_large(const struct t_dir *dir)
 {
 	struct filemap *map;
 	int r = filemap_open(t_path(dir, "large"), FILEMAP_WRITE,
-			     FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_SPARSE, .size = size), &map,
+			     FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_SPARSE, .size = LARGE), &map,
 			     NULL);
 
 	if (r == -EFBIG || r == -ENOMEM || r == FILEMAP_ERANGE)
@@ -78,25 +80,33 @@ static struct filemap *open_large(const struct t_dir *dir, uint64_t size)
 	return map;
 }
 
+/* Skips before a queue is open. */
+static struct filemap_queue *open_queue_and_large(const struct t_dir *dir, const struct shape *shape,
+						  struct filemap **ret_map)
+{
+	struct filemap_queue *queue;
+
+	filemap_close(open_large(dir));
+	queue = open_queue(shape);
+	*ret_map = open_large(dir);
+	return queue;
+}
+
 static void a_flush_of_5_gib_goes_in_pieces(struct t_dir *dir, const struct shape *shape)
 {
-	const uint64_t size = UINT64_C(5) << 30;
-	struct filemap_queue *queue;
 	struct filemap *map;
+	struct filemap_queue *queue = open_queue_and_large(dir, shape, &map);
 
-	filemap_close(open_large(dir, size)); /* skips before a queue is open */
-	queue = open_queue(shape);
-	map = open_large(dir, size);
 	assert_int_equal(result_of(queue, flush(queue, map)), 0);
 	assert_int_equal(ring_plan.pushes, 2);
 	assert_int_equal(ring_plan.offsets[0], 0);
 	assert_int_equal(ring_plan.lengths[0], FM_RING_FLUSH_MAX);
 	assert_int_equal(ring_plan.offsets[1], FM_RING_FLUSH_MAX);
-	assert_int_equal(ring_plan.lengths[1], size - FM_RING_FLUSH_MAX);
+	assert_int_equal(ring_plan.lengths[1], LARGE - FM_RING_FLUSH_MAX);
 	assert_int_equal(gate_passed, 1);
 	for (int nth = 1; nth <= 2; nth++) {
 		filemap_close(map);
-		map = open_large(dir, size);
+		map = open_large(dir);
 		plan(&ring_plan.reaped_nth, nth);
 		plan(&ring_plan.reaped_error, -EIO);
 		assert_int_equal(result_of(queue, flush(queue, map)), -EIO);
@@ -107,13 +117,9 @@ static void a_flush_of_5_gib_goes_in_pieces(struct t_dir *dir, const struct shap
 
 static void the_error_of_a_piece_outlasts_the_ring(struct t_dir *dir, const struct shape *shape)
 {
-	const uint64_t size = UINT64_C(5) << 30;
-	struct filemap_queue *queue;
 	struct filemap *map;
+	struct filemap_queue *queue = open_queue_and_large(dir, shape, &map);
 
-	filemap_close(open_large(dir, size));
-	queue = open_queue(shape);
-	map = open_large(dir, size);
 	ring_plan.one_at_a_time = 1;
 	ring_plan.reaped_nth = 1;
 	ring_plan.reaped_error = -EIO;
@@ -163,13 +169,9 @@ static void a_flush_undone_again_and_again_is_done_by_hand(struct t_dir *dir, co
 
 static void a_failed_piece_beside_an_undone_one_is_the_result(struct t_dir *dir, const struct shape *shape)
 {
-	const uint64_t size = UINT64_C(5) << 30;
-	struct filemap_queue *queue;
 	struct filemap *map;
+	struct filemap_queue *queue = open_queue_and_large(dir, shape, &map);
 
-	filemap_close(open_large(dir, size));
-	queue = open_queue(shape);
-	map = open_large(dir, size);
 	ring_plan.undo_first = 1;
 	plan(&ring_plan.reaped_error, -EIO);
 	plan(&ring_plan.reaped_nth, 2);
