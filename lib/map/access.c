@@ -27,8 +27,8 @@ static int find_mut(struct filemap *map, size_t offset, size_t *length, unsigned
 	const unsigned char *bytes;
 	int r;
 
-	if (map->mode != FILEMAP_WRITE)
-		return FILEMAP_EMODE;
+	if (!fm__filemap_is_writable(map))
+		return fm__filemap_check_window(map) < 0 ? FILEMAP_EPOISONED : FILEMAP_EMODE;
 	r = find(map, offset, length, &bytes);
 	if (r < 0)
 		return r;

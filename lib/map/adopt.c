@@ -5,27 +5,29 @@
  * Invariant: the descriptor changes hands on success only.
  */
 #include "base/error.h"
-#include "map/private.h"
+#include "map/construct.h"
+#include "map/memory.h"
 #include "sys/sys.h"
 
-static int map_whole(struct filemap *map, int fd, struct filemap_error *reterr)
+static int map_whole(struct filemap *map, struct filemap_error *reterr)
 {
+	const struct fm__plan plain = {.mode = map->mode};
 	struct fm__span span;
 	struct stat status;
 	int r;
 
-	r = fm__sys_fstat(fd, &status);
+	r = fm__sys_fstat(fm__filemap_fd(map), &status);
 	if (r < 0)
 		return fm__fail(reterr, r, "read file size", "file");
-	r = fm__window_span(&map->window, (uint64_t)status.st_size, 0, fm__sys_page_size(), &span);
+	r = fm__plan_window(map, (uint64_t)status.st_size, &span, reterr);
 	if (r < 0)
-		return fm__fail(reterr, r, "plan window", "address space");
-	map->backing->fd = fd;
+		return r;
 	r = fm__filemap_map(map, &span);
-	if (r < 0) {
-		map->backing->fd = -1;
+	if (r < 0)
 		return fm__fail(reterr, r, "map", "file");
-	}
+	r = fm__memory_prepare(map, &plain, span.size, reterr);
+	if (r < 0)
+		return r;
 	fm__filemap_publish(map, &span);
 	return 0;
 }
@@ -33,22 +35,22 @@ static int map_whole(struct filemap *map, int fd, struct filemap_error *reterr)
 int fm__map_adopt(int fd, const char *path, unsigned mode, uint32_t flags, struct filemap **ret_map,
 		  struct filemap_error *reterr)
 {
-	const struct fm__plan plan = {.mode = mode, .flags = flags, .window = {0, FM_WINDOW_FOLLOWS}};
+	const struct fm__plan plan = {
+		.kind = FM_KIND_FILE,
+		.mode = mode,
+		.flags = flags,
+		.window = {0, FM_WINDOW_FOLLOWS},
+	};
 	struct filemap *map;
 	int r;
 
-	r = fm__process_watch();
+	r = fm__construct(path, &plan, &map, reterr);
 	if (r < 0)
-		return fm__fail(reterr, r, "watch for fork", "process");
-	r = fm__filemap_new(path, &plan, &map);
-	if (r < 0)
-		return fm__fail(reterr, r, "allocate", "mapping");
-	r = map_whole(map, fd, reterr);
-	if (r < 0) {
-		fm__filemap_free(map);
-		fm__fail_detail(reterr, path);
 		return r;
-	}
-	*ret_map = map;
-	return 0;
+	map->origin->lock.family = FILEMAP_LOCK_NONE;
+	map->origin->backing->fd = fd;
+	r = map_whole(map, reterr);
+	if (r < 0)
+		map->origin->backing->fd = -1;
+	return fm__construct_end(map, r, ret_map, reterr);
 }

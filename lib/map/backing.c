@@ -14,15 +14,12 @@
 #include "map/table.h"
 #include "sys/sys.h"
 
-struct fm__backing *fm__backing_new(int fd)
+void fm__backing_init(struct fm__backing *backing, void *block)
 {
-	struct fm__backing *backing = fm__zalloc(sizeof *backing);
-	if (!backing)
-		return NULL;
-	backing->fd = fd;
+	backing->fd = -1;
 	backing->references = 1;
 	backing->generation = fm__fork_generation();
-	return backing;
+	backing->block = block;
 }
 
 /* A forked child has the mapping's reference only: its parent's flushes are not in flight here. */
@@ -50,7 +47,13 @@ void fm__backing_give(struct fm__backing *backing)
 	if (__atomic_sub_fetch(&backing->references, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	fm__sys_close(backing->fd);
-	fm__free(backing);
+	fm__free(backing->block);
+}
+
+bool fm__backing_is_shared(struct fm__backing *backing)
+{
+	count_anew_after_fork(backing);
+	return __atomic_load_n(&backing->references, __ATOMIC_ACQUIRE) > 1;
 }
 
 void fm__backing_taint(struct fm__backing *backing, int cause, uint64_t offset, uint64_t length)

@@ -3,6 +3,7 @@
 #ifndef FM_MAP_BACKING_H
 #define FM_MAP_BACKING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "map/map.h"
@@ -13,12 +14,16 @@ struct fm__backing {
 	unsigned generation; /* of the process that counts; changes under the process lock only */
 	int cause;           /* atomic: first failure, negative; 0 = none. Written under the process lock */
 	uint64_t doubt_start, doubt_end; /* of the file; under the process lock; valid if cause != 0 */
+	void *block;                     /* constant: the memory that it lies in, freed with it */
 };
 
-/* Takes fd on success. NULL: no memory. */
-struct fm__backing *fm__backing_new(int fd);
+/* Without a descriptor, with one reference; zeroed before. */
+void fm__backing_init(struct fm__backing *backing, void *block);
 void fm__backing_take(struct fm__backing *backing);
-void fm__backing_give(struct fm__backing *backing); /* the last one closes the descriptor */
+void fm__backing_give(struct fm__backing *backing); /* the last one closes and frees */
+
+/* Whether an asynchronous flush holds it, beside the origin. */
+bool fm__backing_is_shared(struct fm__backing *backing);
 
 /* A flush of these file bytes failed: their state on the device is unknown for good. */
 void fm__backing_taint(struct fm__backing *backing, int cause, uint64_t offset, uint64_t length);

@@ -30,18 +30,33 @@ int fm__extent_zero(int fd, uint64_t from, uint64_t to)
 	return 0;
 }
 
+static int grow_by_zeros(int r, int fd, uint64_t from, uint64_t to)
+{
+	return r == -EOPNOTSUPP || r == -ENOSYS ? fm__extent_zero(fd, from, to) : r;
+}
+
 int fm__extent_grow(int fd, uint64_t from, uint64_t to, uint32_t flags)
 {
-	int r;
-
 	if (to <= from)
 		return 0;
 	if (flags & FILEMAP_SPARSE)
 		return fm__sys_ftruncate(fd, to);
-	r = fm__sys_fallocate(fd, 0, from, to - from);
-	if (r == -EOPNOTSUPP || r == -ENOSYS)
-		return fm__extent_zero(fd, from, to);
-	return r;
+	return grow_by_zeros(fm__sys_fallocate(fd, 0, from, to - from), fd, from, to);
+}
+
+int fm__extent_grow_unlimited(int fd, uint64_t from, uint64_t to)
+{
+	if (to <= from)
+		return 0;
+	return grow_by_zeros(fm__sys_allocate(fd, from, to - from), fd, from, to);
+}
+
+/* ftruncate(2) would cut what somebody else grew meanwhile; a block for the last byte cuts nothing. */
+int fm__extent_grow_shared(int fd, uint64_t from, uint64_t to, uint32_t flags)
+{
+	if (to <= from || !(flags & FILEMAP_SPARSE))
+		return fm__extent_grow(fd, from, to, flags);
+	return fm__extent_grow(fd, to - 1, to, 0);
 }
 
 int fm__extent_try(int fd, uint64_t old_size, uint64_t size)

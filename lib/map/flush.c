@@ -12,17 +12,23 @@
 #include "sys/sys.h"
 
 /* A range of the window as whole pages of the file; length 0 if there is nothing to do. */
+static int find(const struct filemap *map, size_t offset, size_t length, uint64_t *ret_offset,
+		uint64_t *ret_length)
+{
+	int r = fm__range_resolve(fm__view_size(map), offset, &length);
+	if (r < 0)
+		return r;
+	if (!fm__filemap_has_device(map))
+		length = 0;
+	fm__range_cover(map->window.offset + offset, length, fm__sys_page_size(), ret_offset, ret_length);
+	return 0;
+}
+
 static int cover(const struct filemap *map, size_t offset, size_t length, uint64_t *ret_offset,
 		 uint64_t *ret_length)
 {
 	int r = fm__filemap_check_durable(map);
-	if (r < 0)
-		return r;
-	r = fm__range_resolve(fm__view_size(map), offset, &length);
-	if (r < 0)
-		return r;
-	fm__range_cover(map->window.offset + offset, length, fm__sys_page_size(), ret_offset, ret_length);
-	return 0;
+	return r < 0 ? r : find(map, offset, length, ret_offset, ret_length);
 }
 
 /* What the caller of a flush is told; records the failure. */
@@ -49,22 +55,47 @@ int filemap_flush_range(struct filemap *map, size_t offset, size_t length)
 	if (r < 0 || bytes == 0)
 		return r;
 	r = fm__sys_msync(map->region + (size_t)(start - map->file_start), (size_t)bytes);
-	return settle(map->backing, r, start, bytes);
+	return settle(map->origin->backing, r, start, bytes);
+}
+
+/* What fsync(2) could not write may lie anywhere in the file, also behind the window. */
+static uint64_t doubtful_end(const struct filemap *map, uint64_t least)
+{
+	struct stat status;
+	if (fm__sys_fstat(fm__filemap_fd(map), &status) < 0)
+		return least;
+	return FM_MAX(least, (uint64_t)status.st_size);
 }
 
 int filemap_sync(struct filemap *map)
 {
+	struct fm__backing *backing = map->origin->backing;
+	uint64_t start, end;
+	int r;
+
+	r = fm__filemap_check_durable(map);
+	if (r < 0 || !fm__filemap_has_device(map))
+		return r;
+	r = fm__sys_fsync(fm__filemap_fd(map)); /* writes the pages of all windows, too */
+	if (r >= 0 || !fm__flush_is_failure(r))
+		return settle(backing, r, 0, 0);
+	fm__range_cover(0, FM_MAX(doubtful_end(map, map->window.offset + fm__view_size(map)), 1),
+			fm__sys_page_size(), &start, &end);
+	return settle(backing, r, start, end);
+}
+
+int filemap_writeback(struct filemap *map, size_t offset, size_t length)
+{
 	uint64_t start, bytes;
 	int r;
 
-	r = cover(map, 0, FILEMAP_TO_END, &start, &bytes);
+	r = fm__filemap_check_window(map);
 	if (r < 0)
 		return r;
-	r = filemap_flush(map);
-	if (r < 0)
+	r = find(map, offset, length, &start, &bytes);
+	if (r < 0 || bytes == 0)
 		return r;
-	r = fm__sys_fsync(map->backing->fd);
-	return settle(map->backing, r, start, bytes);
+	return fm__sys_writeback_range(fm__filemap_fd(map), start, bytes);
 }
 
 int fm__map_flush_begin(struct filemap *map, size_t offset, size_t length, struct fm__flush *ret)
@@ -74,9 +105,9 @@ int fm__map_flush_begin(struct filemap *map, size_t offset, size_t length, struc
 	if (r < 0)
 		return r;
 	if (flush.length != 0) {
-		fm__backing_take(map->backing);
-		flush.backing = map->backing;
-		flush.fd = map->backing->fd;
+		fm__backing_take(map->origin->backing);
+		flush.backing = map->origin->backing;
+		flush.fd = fm__filemap_fd(map);
 		flush.reserved = fm__fork_generation();
 	}
 	*ret = flush;

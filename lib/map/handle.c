@@ -5,30 +5,28 @@
  * Invariant: a view never shows a byte that is not mapped: growing stores the pointers before the sizes,
  * and poisoning the sizes before the pointers, each with release order.
  */
-#include "map/private.h"
-
 #include <errno.h>
 
 #include "base/fork.h"
+#include "map/private.h"
 #include "sys/sys.h"
 
-int fm__filemap_new(const char *path, const struct fm__plan *plan, struct filemap **ret)
+#define HUGE_2M_LOG2 21
+#define HUGE_1G_LOG2 30
+#define HUGE_SHIFT 26 /* MAP_HUGE_SHIFT: where mmap(2) wants the size of huge pages */
+
+int fm__filemap_new(struct fm__origin *origin, const struct fm__plan *plan, struct filemap **ret)
 {
-	struct filemap *map = fm__zalloc(sizeof *map);
+	struct filemap *map = fm__origin_room(origin);
 	if (!map)
 		return -ENOMEM;
-	map->parent_fd = -1;
+	map->kind = plan->kind;
 	map->mode = plan->mode;
 	map->flags = plan->flags;
 	map->window = plan->window;
 	map->reserve = plan->reserve;
-	map->generation = fm__fork_generation();
-	map->path = fm__strdup(path);
-	map->backing = fm__backing_new(-1);
-	if (!map->path || !map->backing) {
-		fm__filemap_free(map);
-		return -ENOMEM;
-	}
+	map->uses = 1;
+	fm__origin_join(origin, map);
 	*ret = map;
 	return 0;
 }
@@ -36,49 +34,67 @@ int fm__filemap_new(const char *path, const struct fm__plan *plan, struct filema
 /* A child never had what DONTFORK kept from it; something else may be at that address. */
 static void unmap_region(struct filemap *map)
 {
-	bool inherited = map->generation != fm__fork_generation();
-	if (map->region && !(inherited && (map->flags & FILEMAP_DONTFORK)))
+	bool absent = (map->flags & FILEMAP_DONTFORK) && fm__origin_is_inherited(map->origin);
+	if (map->region && !absent)
 		fm__sys_unmap(map->region, map->region_length);
 }
 
-/* The lock goes after the window and before the descriptor: an asynchronous flush may keep that. */
 void fm__filemap_free(struct filemap *map)
 {
 	unmap_region(map);
-	if (map->backing) {
-		fm__lock_give(&map->lock, map->backing->fd);
-		fm__backing_give(map->backing);
-	}
-	fm__sys_close(map->parent_fd);
-	fm__free(map->path);
-	fm__free(map);
+	fm__origin_leave(map);
 }
 
-void filemap_close(struct filemap *map)
+static unsigned huge_log2(const struct filemap *map)
 {
-	if (map)
-		fm__filemap_free(map);
+	if (map->flags & FILEMAP_HUGE_2M)
+		return HUGE_2M_LOG2;
+	return map->flags & FILEMAP_HUGE_1G ? HUGE_1G_LOG2 : 0;
+}
+
+size_t fm__filemap_page(const struct filemap *map)
+{
+	unsigned huge = huge_log2(map);
+	return huge ? (size_t)1 << huge : fm__sys_page_size();
+}
+
+int fm__filemap_prot(const struct filemap *map)
+{
+	bool exec = map->frozen == FM_FROZEN_EXEC || map->mode == FILEMAP_EXEC;
+	if (map->window.length == 0)
+		return PROT_NONE; /* an EMPTY window shows nothing, for ever */
+	if (fm__filemap_is_writable(map))
+		return PROT_READ | PROT_WRITE;
+	return PROT_READ | (exec ? PROT_EXEC : 0);
+}
+
+static int memory_flags(const struct filemap *map)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	if (map->flags & FILEMAP_STACK)
+		flags |= MAP_STACK;
+	if (huge_log2(map))
+		flags |= MAP_HUGETLB | (int)(huge_log2(map) << HUGE_SHIFT);
+	return flags;
+}
+
+/* Address space that is only reserved is not asked of the swap space. */
+int fm__filemap_map_flags(const struct filemap *map)
+{
+	bool memory = map->kind == FM_KIND_MEMORY;
+	int flags = memory ? memory_flags(map) : map->mode == FILEMAP_COW ? MAP_PRIVATE : MAP_SHARED;
+	if ((map->flags & FILEMAP_NORESERVE) || (memory && map->reserve != 0))
+		flags |= MAP_NORESERVE;
+	return flags;
 }
 
 int fm__filemap_map(struct filemap *map, const struct fm__span *span)
 {
-	int prot = PROT_READ | (map->mode == FILEMAP_WRITE ? PROT_WRITE : 0);
 	void *region;
-	int r;
-
-	if (map->window.length == 0)
-		prot = PROT_NONE; /* an EMPTY window shows nothing, for ever */
-	r = fm__sys_map(NULL, span->map_length, prot, MAP_SHARED, map->backing->fd, span->file_start,
-			&region);
+	int r = fm__sys_map(NULL, span->map_length, fm__filemap_prot(map), fm__filemap_map_flags(map),
+			    fm__filemap_fd(map), span->file_start, &region);
 	if (r < 0)
 		return r;
-	if (map->flags & FILEMAP_DONTFORK) {
-		r = fm__sys_madvise(region, span->map_length, MADV_DONTFORK);
-		if (r < 0) {
-			fm__sys_unmap(region, span->map_length);
-			return r;
-		}
-	}
 	map->region = region;
 	map->region_length = span->map_length;
 	map->file_start = span->file_start;
@@ -89,7 +105,7 @@ int fm__filemap_map(struct filemap *map, const struct fm__span *span)
 void fm__filemap_publish(struct filemap *map, const struct fm__span *span)
 {
 	unsigned char *data = map->region + (map->window.length ? span->skew : 0);
-	unsigned char *data_mut = map->mode == FILEMAP_WRITE ? data : NULL;
+	unsigned char *data_mut = fm__filemap_is_writable(map) ? data : NULL;
 
 	__atomic_store_n(&map->view.data, data, __ATOMIC_RELAXED);
 	__atomic_store_n(&map->view.data_mut, data_mut, __ATOMIC_RELAXED);
@@ -113,9 +129,24 @@ int fm__filemap_check_window(const struct filemap *map)
 
 int fm__filemap_check_durable(const struct filemap *map)
 {
-	if (fm__backing_cause(map->backing) != 0)
+	if (fm__backing_cause(map->origin->backing) != 0)
 		return FILEMAP_EPOISONED;
 	return fm__filemap_check_window(map);
+}
+
+bool fm__filemap_is_writable(const struct filemap *map)
+{
+	return map->frozen == FM_THAWED && (map->mode & (FILEMAP_WRITE | FILEMAP_COW));
+}
+
+bool fm__filemap_has_device(const struct filemap *map)
+{
+	return map->kind == FM_KIND_FILE && map->mode != FILEMAP_COW && !(map->flags & FILEMAP_SHARED);
+}
+
+bool fm__filemap_is_pinned(const struct filemap *map)
+{
+	return __atomic_load_n(&map->uses, __ATOMIC_ACQUIRE) > 1;
 }
 
 size_t fm__view_size(const struct filemap *map)

@@ -18,60 +18,64 @@
 #define ROUNDS 8
 #define NAME_CHANGED 1 /* somebody replaced, removed or created it: look again */
 
-static const char *base_name(const struct filemap *map)
+static const char *base_name(const struct fm__origin *origin)
 {
-	const char *slash = strrchr(map->path, '/');
-	return slash && map->mode == FILEMAP_WRITE ? slash + 1 : map->path;
+	const char *slash = strrchr(origin->path, '/');
+	return slash && origin->parent_fd >= 0 ? slash + 1 : origin->path;
 }
 
-static int base_dir(const struct filemap *map)
+static int base_dir(const struct fm__origin *origin, const struct fm__plan *plan)
 {
-	return map->parent_fd >= 0 ? map->parent_fd : AT_FDCWD;
+	return origin->parent_fd >= 0 ? origin->parent_fd : plan->dirfd;
 }
 
-static int open_parent(const char *path, int *ret_fd)
+/* A directory that may only be searched is good for everything but syncing it. */
+static int open_directory(struct fm__origin *origin, int dirfd, const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	char *directory = fm__strdup(slash ? path : ".");
-	int r;
-
-	if (!directory)
-		return -ENOMEM;
-	if (slash)
-		directory[slash - path + (slash == path)] = '\0';
-	r = fm__sys_openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
-	fm__free(directory);
+	int r = fm__sys_openat(dirfd, path, O_RDONLY | O_DIRECTORY, 0);
+	if (r == -EACCES) {
+		r = fm__sys_openat(dirfd, path, O_PATH | O_DIRECTORY, 0);
+		origin->parent_is_path = r >= 0;
+	}
 	if (r < 0)
 		return r;
-	*ret_fd = r;
+	origin->parent_fd = r;
 	return 0;
 }
 
-int fm__locate_pin(struct filemap *map, struct filemap_error *reterr)
+static int open_parent(struct fm__origin *origin, int dirfd)
+{
+	const char *path = origin->path, *slash = strrchr(path, '/');
+	char *directory;
+	int r;
+
+	if (!slash)
+		return open_directory(origin, dirfd, ".");
+	directory = fm__strdup(path);
+	if (!directory)
+		return -ENOMEM;
+	directory[slash - path + (slash == path)] = '\0';
+	r = open_directory(origin, dirfd, directory);
+	fm__free(directory);
+	return r;
+}
+
+int fm__locate_pin(struct fm__origin *origin, const struct fm__plan *plan, struct filemap_error *reterr)
 {
 	int r;
-	if (map->mode != FILEMAP_WRITE)
+	if (plan->mode != FILEMAP_WRITE && !(plan->flags & FILEMAP_PIN_PARENT))
 		return 0;
-	r = open_parent(map->path, &map->parent_fd);
+	r = open_parent(origin, plan->dirfd);
 	if (r < 0)
 		return fm__fail(reterr, r, "open parent directory", "parent directory");
-	if (*base_name(map) == '\0')
+	if (*base_name(origin) == '\0')
 		return fm__fail(reterr, -EISDIR, "open file", "file");
 	return 0;
 }
 
-static int follow_flag(const struct filemap *map)
+static int follow_flag(const struct fm__plan *plan)
 {
-	return map->flags & FILEMAP_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
-}
-
-static int check_type(const struct stat *status)
-{
-	if (S_ISREG(status->st_mode))
-		return 0;
-	if (S_ISDIR(status->st_mode))
-		return -EISDIR;
-	return S_ISLNK(status->st_mode) ? -ELOOP : -ENODEV;
+	return plan->flags & FILEMAP_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
 }
 
 static int refuse_type(int r, struct filemap_error *reterr)
@@ -82,18 +86,27 @@ static int refuse_type(int r, struct filemap_error *reterr)
 	return r;
 }
 
+int fm__locate_check_type(const struct stat *status, struct filemap_error *reterr)
+{
+	if (S_ISREG(status->st_mode))
+		return 0;
+	if (S_ISDIR(status->st_mode))
+		return refuse_type(-EISDIR, reterr);
+	return refuse_type(S_ISLNK(status->st_mode) ? -ELOOP : -ENODEV, reterr);
+}
+
 /* The kernel says EEXIST for a symbolic link to nothing, too; CREATE does not go through it. */
-static int explain_exists(const struct filemap *map, struct filemap_error *reterr)
+static int explain_exists(const struct fm__origin *origin, struct filemap_error *reterr)
 {
 	struct stat status;
-	int r = fm__sys_fstatat(base_dir(map), base_name(map), &status, AT_SYMLINK_NOFOLLOW);
+	int r = fm__sys_fstatat(origin->parent_fd, base_name(origin), &status, AT_SYMLINK_NOFOLLOW);
 	if (r == -ENOENT)
 		return NAME_CHANGED;
 	if (r < 0)
 		return fm__fail(reterr, r, "look up file", "file");
 	if (!S_ISLNK(status.st_mode))
 		return NAME_CHANGED;
-	r = fm__sys_fstatat(base_dir(map), base_name(map), &status, 0);
+	r = fm__sys_fstatat(origin->parent_fd, base_name(origin), &status, 0);
 	if (r >= 0)
 		return NAME_CHANGED;
 	fm__fail(reterr, -ELOOP, "create file", "file");
@@ -101,139 +114,183 @@ static int explain_exists(const struct filemap *map, struct filemap_error *reter
 	return -ELOOP;
 }
 
-/* A window that a new file cannot satisfy is refused while there is no file yet. */
-static int create_file(struct filemap *map, const struct fm__plan *plan, struct fm__found *found,
+/* What a new file cannot satisfy is refused while there is none yet. */
+static int check_creation(const struct fm__origin *origin, const struct fm__plan *plan,
+			  struct filemap_error *reterr)
+{
+	if (fm__window_check(&plan->window, plan->size) < 0)
+		return fm__fail(reterr, FILEMAP_ERANGE, "plan window", "size");
+	if (!origin->parent_is_path || (plan->flags & FILEMAP_NO_DURABLE_NAME))
+		return 0;
+	fm__fail(reterr, -EACCES, "open parent directory", "parent directory");
+	fm__fail_hint(reterr, "a name is made durable through its directory, which may not be read");
+	return -EACCES;
+}
+
+static int create_file(struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *found,
 		       struct filemap_error *reterr)
 {
 	int flags = O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK | O_NOCTTY;
-	int r = fm__window_check(&plan->window, plan->size);
+	int r = check_creation(origin, plan, reterr);
 	if (r < 0)
-		return fm__fail(reterr, r, "plan window", "size");
-	r = fm__sys_openat(map->parent_fd, base_name(map), flags, plan->permissions);
+		return r;
+	r = fm__sys_openat(origin->parent_fd, base_name(origin), flags, plan->permissions);
 	if (r == -EEXIST && (plan->flags & FILEMAP_CREATE))
-		return explain_exists(map, reterr);
+		return explain_exists(origin, reterr);
 	if (r < 0)
 		return fm__fail(reterr, r, "create file", "file");
-	map->backing->fd = r;
+	origin->backing->fd = r;
 	found->created = 1;
 	return 0;
 }
 
-static int open_existing(struct filemap *map, const struct fm__plan *plan, struct filemap_error *reterr)
+static int open_flags(const struct fm__plan *plan)
 {
-	int flags = map->mode == FILEMAP_WRITE ? O_RDWR : O_RDONLY;
-	int r;
-
+	int flags = plan->mode == FILEMAP_WRITE ? O_RDWR : O_RDONLY;
 	if (plan->flags & FILEMAP_NOFOLLOW)
 		flags |= O_NOFOLLOW;
-	r = fm__sys_openat(base_dir(map), base_name(map), flags | O_NONBLOCK | O_NOCTTY, 0);
+	return flags | O_NONBLOCK | O_NOCTTY;
+}
+
+static int open_existing(struct fm__origin *origin, const struct fm__plan *plan, struct filemap_error *reterr)
+{
+	int r = fm__sys_openat(base_dir(origin, plan), base_name(origin), open_flags(plan), 0);
 	if (r == -ENOENT)
 		return NAME_CHANGED;
 	if (r < 0)
 		return fm__fail(reterr, r, "open file", "file");
-	map->backing->fd = r;
+	origin->backing->fd = r;
 	return 0;
 }
 
 /* Opening a FIFO or a device can have effects: the type is asked for before, and again after. */
-static int open_by_name(struct filemap *map, const struct fm__plan *plan, struct fm__found *found,
+static int open_by_name(struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *found,
 			struct filemap_error *reterr)
 {
 	int r;
 
 	if (plan->flags & FILEMAP_CREATE_NEW)
-		return create_file(map, plan, found, reterr);
-	r = fm__sys_fstatat(base_dir(map), base_name(map), &found->status, follow_flag(map));
+		return create_file(origin, plan, found, reterr);
+	r = fm__sys_fstatat(base_dir(origin, plan), base_name(origin), &found->status, follow_flag(plan));
 	if (r == -ENOENT && (plan->flags & FILEMAP_CREATE))
-		return create_file(map, plan, found, reterr);
+		return create_file(origin, plan, found, reterr);
 	if (r < 0)
 		return fm__fail(reterr, r, "look up file", "file");
-	r = check_type(&found->status);
+	r = fm__locate_check_type(&found->status, reterr);
 	if (r < 0)
-		return refuse_type(r, reterr);
-	return open_existing(map, plan, reterr);
+		return r;
+	return open_existing(origin, plan, reterr);
 }
 
-static int identify(struct filemap *map, struct fm__found *found, struct filemap_error *reterr)
+static int identify(struct fm__origin *origin, struct fm__found *found, struct filemap_error *reterr)
 {
-	int r = fm__sys_fstat(map->backing->fd, &found->status);
+	int r = fm__sys_fstat(origin->backing->fd, &found->status);
 	if (r < 0)
 		return fm__fail(reterr, r, "identify file", "file");
-	r = check_type(&found->status);
-	return r < 0 ? refuse_type(r, reterr) : 0;
+	return fm__locate_check_type(&found->status, reterr);
 }
 
 /* 1 = this name means this file, 0 = it means another one or nothing. */
-static int names_it(const struct filemap *map, const struct stat *status, int flags)
+static int names_it(const struct fm__origin *origin, int dirfd, const struct stat *status, int flags,
+		    struct stat *ret)
 {
-	struct stat named;
-	int r = fm__sys_fstatat(base_dir(map), base_name(map), &named, flags);
+	int r = fm__sys_fstatat(dirfd, base_name(origin), ret, flags);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
 		return r;
-	return named.st_dev == status->st_dev && named.st_ino == status->st_ino;
+	return ret->st_dev == status->st_dev && ret->st_ino == status->st_ino;
 }
 
-static int check_name(struct filemap *map, const struct fm__found *found, struct filemap_error *reterr)
+/* What the name tells of the file is what is true under the lock: its size, too. */
+static int check_name(const struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *found,
+		      struct filemap_error *reterr)
 {
-	int r = names_it(map, &found->status, follow_flag(map));
+	struct stat named;
+	int r = names_it(origin, base_dir(origin, plan), &found->status, follow_flag(plan), &named);
 	if (r < 0)
 		return fm__fail(reterr, r, "check name after locking", "file");
+	found->status = named;
 	return r ? 0 : NAME_CHANGED;
 }
 
-void fm__locate_remove_own(const struct filemap *map, const struct fm__found *found)
+void fm__locate_remove_own(const struct fm__origin *origin, const struct fm__found *found)
 {
-	struct stat own; /* asked for anew: the failure may have been that it could not be known */
-	if (!found->created || fm__sys_fstat(map->backing->fd, &own) < 0)
+	struct stat named, own; /* asked for anew: the failure may have been that it could not be known */
+	if (!found->created || fm__sys_fstat(origin->backing->fd, &own) < 0)
 		return;
-	if (names_it(map, &own, AT_SYMLINK_NOFOLLOW) == 1)
-		fm__sys_unlinkat(map->parent_fd, base_name(map), 0);
+	if (names_it(origin, origin->parent_fd, &own, AT_SYMLINK_NOFOLLOW, &named) == 1)
+		fm__sys_unlinkat(origin->parent_fd, base_name(origin), 0);
 }
 
-static int lock_and_check(struct filemap *map, const struct fm__plan *plan, struct fm__found *found,
+static int lock_and_check(struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *found,
 			  struct filemap_error *reterr)
 {
 	const struct stat *status = &found->status;
-	int r = fm__lock_take(&map->lock, map->backing->fd, status->st_dev, status->st_ino, plan, reterr);
+	int r = fm__lock_take(&origin->lock, origin->backing->fd, status->st_dev, status->st_ino, plan,
+			      reterr);
 	/* Who holds the lock of our new file has found it, and may rely on it. */
 	if (r == FILEMAP_ELOCKED || r == -EINTR)
 		found->created = 0;
-	return r < 0 ? r : check_name(map, found, reterr);
+	return r < 0 ? r : check_name(origin, plan, found, reterr);
 }
 
 /* One round: 0, NAME_CHANGED or an error; nothing is kept unless 0. */
-static int try_round(struct filemap *map, const struct fm__plan *plan, struct fm__found *found,
+static int try_round(struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *found,
 		     struct filemap_error *reterr)
 {
 	int r;
 
 	found->created = 0;
-	r = open_by_name(map, plan, found, reterr);
+	r = open_by_name(origin, plan, found, reterr);
 	if (r != 0)
 		return r;
-	r = identify(map, found, reterr);
+	r = identify(origin, found, reterr);
 	if (r == 0)
-		r = lock_and_check(map, plan, found, reterr);
+		r = lock_and_check(origin, plan, found, reterr);
 	if (r == 0)
 		return 0;
 	if (r < 0)
-		fm__locate_remove_own(map, found);
-	fm__lock_give(&map->lock, map->backing->fd);
-	fm__sys_close(fm__take_fd(&map->backing->fd));
+		fm__locate_remove_own(origin, found);
+	fm__lock_give(&origin->lock, origin->backing->fd);
+	fm__sys_close(fm__take_fd(&origin->backing->fd));
 	return r;
 }
 
-int fm__locate_lock(struct filemap *map, const struct fm__plan *plan, struct fm__found *ret,
+int fm__locate_lock(struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *ret,
 		    struct filemap_error *reterr)
 {
 	for (int round = 0; round < ROUNDS; round++) {
-		int r = try_round(map, plan, ret, reterr);
+		int r = try_round(origin, plan, ret, reterr);
 		if (r != NAME_CHANGED)
 			return r;
 	}
 	fm__fail(reterr, FILEMAP_EREPLACED, "check name after locking", "file");
 	fm__fail_hint(reterr, "somebody replaces the file again and again");
 	return FILEMAP_EREPLACED;
+}
+
+/* No name is checked: the caller vouches for the descriptor, not for what it is called. */
+int fm__locate_again(struct fm__origin *origin, int fd, const struct fm__plan *plan, struct fm__found *ret,
+		     struct filemap_error *reterr)
+{
+	struct stat asked;
+	int r = fm__sys_fstat(fd, &asked);
+	if (r < 0)
+		return fm__fail(reterr, r, "identify file", "file");
+	r = fm__locate_check_type(&asked, reterr);
+	if (r < 0)
+		return r;
+	r = fm__sys_reopen(fd, open_flags(plan));
+	if (r < 0)
+		return fm__fail(reterr, r, "open file", "file");
+	origin->backing->fd = r;
+	ret->created = 0;
+	r = identify(origin, ret, reterr);
+	if (r < 0)
+		return r;
+	if (ret->status.st_dev != asked.st_dev || ret->status.st_ino != asked.st_ino)
+		return fm__fail(reterr, FILEMAP_EREPLACED, "open file", "file");
+	r = fm__lock_take(&origin->lock, origin->backing->fd, asked.st_dev, asked.st_ino, plan, reterr);
+	return r < 0 ? r : identify(origin, ret, reterr); /* once more: its size under the lock */
 }

@@ -6,16 +6,16 @@
  */
 #include "map/options.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/options.h"
+#include "map/flags.h"
+#include "map/private.h"
 
 #define FLAGS_CREATE (FILEMAP_CREATE | FILEMAP_CREATE_NEW)
-#define FLAGS_WRITE_ONLY (FLAGS_CREATE | FILEMAP_TRUNCATE | FILEMAP_SPARSE | FILEMAP_NO_DURABLE_NAME)
-#define FLAGS_KNOWN \
-	(FLAGS_WRITE_ONLY | FILEMAP_EMPTY | FILEMAP_NOFOLLOW | FILEMAP_LOCK_IF_SUPPORTED | FILEMAP_DONTFORK)
 
 static const char *const step = "check options";
 
@@ -25,23 +25,6 @@ void filemap_options_init(struct filemap_options *options, size_t size)
 		return;
 	memset(options, 0, size);
 	options->struct_size = (uint32_t)size;
-}
-
-static int check_flags(unsigned mode, uint32_t flags, struct filemap_error *reterr)
-{
-	if (flags & ~FLAGS_KNOWN)
-		return fm__options_refuse(reterr, "flags", "a bit that this version does not know is set");
-	if (mode == FILEMAP_READ && (flags & FLAGS_WRITE_ONLY))
-		return fm__options_refuse(
-			reterr, "flags",
-			"CREATE, CREATE_NEW, TRUNCATE, SPARSE and NO_DURABLE_NAME need FILEMAP_WRITE");
-	if ((flags & FLAGS_CREATE) == FLAGS_CREATE)
-		return fm__options_refuse(reterr, "flags", "choose one of CREATE and CREATE_NEW");
-	if ((flags & FILEMAP_CREATE_NEW) && (flags & FILEMAP_TRUNCATE))
-		return fm__options_refuse(reterr, "flags", "a file made by CREATE_NEW is empty already");
-	if ((flags & FILEMAP_NO_DURABLE_NAME) && !(flags & FLAGS_CREATE))
-		return fm__options_refuse(reterr, "flags", "NO_DURABLE_NAME needs CREATE or CREATE_NEW");
-	return 0;
 }
 
 static int check_lock(const struct filemap_options *o, struct filemap_error *reterr)
@@ -57,9 +40,18 @@ static int check_lock(const struct filemap_options *o, struct filemap_error *ret
 	return 0;
 }
 
+static int check_sharing(const struct filemap_options *o, struct filemap_error *reterr)
+{
+	if (o->sharing > FILEMAP_SHARING_COOPERATE)
+		return fm__options_refuse(reterr, "sharing", NULL);
+	if (o->sharing == FILEMAP_SHARING_COOPERATE && o->lock_family == FILEMAP_LOCK_NONE)
+		return fm__options_refuse(reterr, "sharing", "LOCK_NONE has nothing to share");
+	return 0;
+}
+
 static int check_creation(unsigned mode, const struct filemap_options *o, struct filemap_error *reterr)
 {
-	if (mode == FILEMAP_READ && o->size != 0)
+	if (mode != FILEMAP_WRITE && o->size != 0)
 		return fm__options_refuse(reterr, "size", "only FILEMAP_WRITE gives a file a size");
 	if (o->permissions & ~07777u)
 		return fm__options_refuse(reterr, "permissions", "only the bits 07777 may be set");
@@ -72,14 +64,8 @@ static int check_creation(unsigned mode, const struct filemap_options *o, struct
 static int check_unused(const struct filemap_options *o, struct filemap_error *reterr)
 {
 	const char *field = NULL;
-	if (o->sharing != 0)
-		field = "sharing";
-	else if (o->advice != 0)
-		field = "advice";
-	else if (o->reserved != 0)
+	if (o->reserved != 0)
 		field = "reserved";
-	else if (o->label)
-		field = "label";
 	else if (o->on_remove)
 		field = "on_remove";
 	else if (o->on_remove_context)
@@ -121,33 +107,59 @@ static int check_empty(const struct filemap_options *o, struct filemap_error *re
 	return 0;
 }
 
-static int check_arguments(const char *path, unsigned mode, struct filemap_error *reterr)
+static int check_mode(unsigned mode, struct filemap_error *reterr)
 {
-	if (!path || !*path)
-		return fm__options_refuse(reterr, "path", "a name is needed");
-	if (mode != FILEMAP_READ && mode != FILEMAP_WRITE)
-		return fm__options_refuse(reterr, "mode", "a mode is one of FILEMAP_READ and FILEMAP_WRITE");
-	return 0;
+	switch (mode) {
+	case FILEMAP_READ:
+	case FILEMAP_EXEC:
+	case FILEMAP_COW:
+	case FILEMAP_WRITE:
+		return 0;
+	default:
+		return fm__options_refuse(reterr, "mode", "a mode is one of READ, EXEC, COW and WRITE");
+	}
 }
 
-static int check_all(unsigned mode, const struct filemap_options *o, struct filemap_error *reterr)
+static int check_file(unsigned mode, const struct filemap_options *o, struct filemap_error *reterr)
 {
-	int r = check_flags(mode, o->flags, reterr);
-	if (r < 0)
-		return r;
+	int r;
+
+	if (o->label)
+		return fm__options_refuse(reterr, "label", "a file has a name");
 	r = check_creation(mode, o, reterr);
 	if (r < 0)
 		return r;
 	r = check_lock(o, reterr);
 	if (r < 0)
 		return r;
-	r = check_unused(o, reterr);
+	r = check_sharing(o, reterr);
 	if (r < 0)
 		return r;
 	r = check_empty(o, reterr);
 	if (r < 0)
 		return r;
 	return check_numbers(o, reterr);
+}
+
+/* Fields that mean files and locks. */
+static int check_no_file(const struct filemap_options *o, struct filemap_error *reterr)
+{
+	const char *field = NULL;
+	if (o->offset != 0)
+		field = "offset";
+	else if (o->length != 0)
+		field = "length";
+	else if (o->size != 0)
+		field = "size";
+	else if (o->permissions != 0)
+		field = "permissions";
+	else if (o->lock_family != 0)
+		field = "lock_family";
+	else if (o->lock_wait_ms != 0)
+		field = "lock_wait_ms";
+	else if (o->sharing != 0)
+		field = "sharing";
+	return field ? fm__options_refuse(reterr, field, "it has no effect on memory") : 0;
 }
 
 static struct fm__window window_of(const struct filemap_options *o)
@@ -160,30 +172,117 @@ static struct fm__window window_of(const struct filemap_options *o)
 	return window;
 }
 
-int fm__plan_make(const char *path, unsigned mode, const struct filemap_options *options,
-		  struct fm__plan *ret, struct filemap_error *reterr)
+/* WRITE excludes all others, unless they cooperate; TRUNCATE excludes even those. */
+static unsigned lock_kind_of(unsigned mode, const struct filemap_options *o)
+{
+	if (o->flags & FILEMAP_TRUNCATE)
+		return FILEMAP_EXCLUSIVE_LOCK;
+	if (mode == FILEMAP_WRITE && o->sharing != FILEMAP_SHARING_COOPERATE)
+		return FILEMAP_EXCLUSIVE_LOCK;
+	return FILEMAP_SHARED_LOCK;
+}
+
+static struct fm__plan plan_of(unsigned mode, const struct filemap_options *o)
+{
+	return (struct fm__plan){
+		.kind = FM_KIND_FILE,
+		.mode = mode,
+		.flags = o->flags,
+		.window = window_of(o),
+		.size = o->size,
+		.reserve = o->reserve,
+		.permissions = o->permissions ? o->permissions : 0666,
+		.lock_kind = lock_kind_of(mode, o),
+		.lock_family = o->lock_family ? o->lock_family : FILEMAP_LOCK_FLOCK,
+		.lock_wait_ms = o->lock_wait_ms,
+		.sharing = o->sharing,
+		.advice = o->advice,
+		.label = o->label,
+		.dirfd = AT_FDCWD,
+	};
+}
+
+/* What all kinds have in common; `where` says which one it is. */
+static int read_options(const struct filemap_options *options, unsigned where, struct filemap_options *o,
+			struct filemap_error *reterr)
+{
+	int r;
+
+	r = fm__options_read(o, sizeof *o, options, sizeof *o, reterr);
+	if (r < 0)
+		return r;
+	if (where == MEMORY && (o->flags & FILEMAP_SHARED))
+		where = MEMORY_FILE;
+	r = fm__flags_check(o->flags, where, reterr);
+	if (r < 0)
+		return r;
+	r = fm__advice_check(o->advice, reterr);
+	if (r < 0)
+		return r;
+	return check_unused(o, reterr);
+}
+
+static int plan_file(unsigned mode, unsigned read, const struct filemap_options *options,
+		     struct fm__plan *ret, struct filemap_error *reterr)
+{
+	unsigned where = mode == FILEMAP_WRITE ? read << 2 : mode == FILEMAP_COW ? read << 1 : read;
+	struct filemap_options o;
+	int r;
+
+	r = check_mode(mode, reterr);
+	if (r < 0)
+		return r;
+	r = read_options(options, where, &o, reterr);
+	if (r < 0)
+		return r;
+	r = check_file(mode, &o, reterr);
+	if (r < 0)
+		return r;
+	*ret = plan_of(mode, &o);
+	return 0;
+}
+
+int fm__plan_named(int dirfd, const char *path, unsigned mode, const struct filemap_options *options,
+		   struct fm__plan *ret, struct filemap_error *reterr)
+{
+	int r;
+
+	if (!path || !*path)
+		return fm__options_refuse(reterr, "path", "a name is needed");
+	if (dirfd < 0 && dirfd != AT_FDCWD)
+		return fm__options_refuse(reterr, "dirfd", "a descriptor, or AT_FDCWD");
+	r = plan_file(mode, NAMED_READ, options, ret, reterr);
+	if (r < 0)
+		return r;
+	ret->dirfd = dirfd;
+	return 0;
+}
+
+int fm__plan_fd(int fd, unsigned mode, const struct filemap_options *options, struct fm__plan *ret,
+		struct filemap_error *reterr)
+{
+	if (fd < 0)
+		return fm__options_refuse(reterr, "fd", "a descriptor cannot be negative");
+	return plan_file(mode, FD_READ, options, ret, reterr);
+}
+
+int fm__plan_anonymous(size_t length, const struct filemap_options *options, struct fm__plan *ret,
+		       struct filemap_error *reterr)
 {
 	struct filemap_options o;
 	int r;
 
-	r = check_arguments(path, mode, reterr);
+	r = read_options(options, MEMORY, &o, reterr);
 	if (r < 0)
 		return r;
-	r = fm__options_read(&o, sizeof o, options, sizeof o, reterr);
+	r = check_no_file(&o, reterr);
 	if (r < 0)
 		return r;
-	r = check_all(mode, &o, reterr);
-	if (r < 0)
-		return r;
-	*ret = (struct fm__plan){
-		.mode = mode,
-		.flags = o.flags,
-		.window = window_of(&o),
-		.size = o.size,
-		.reserve = o.reserve,
-		.permissions = o.permissions ? o.permissions : 0666,
-		.lock_family = o.lock_family ? o.lock_family : FILEMAP_LOCK_FLOCK,
-		.lock_wait_ms = o.lock_wait_ms,
-	};
+	if (length > PTRDIFF_MAX || o.reserve > PTRDIFF_MAX)
+		return fm__fail(reterr, FILEMAP_ERANGE, step, length > PTRDIFF_MAX ? "length" : "reserve");
+	*ret = plan_of(FILEMAP_WRITE, &o);
+	ret->kind = o.flags & FILEMAP_SHARED ? FM_KIND_FILE : FM_KIND_MEMORY;
+	ret->flags |= FILEMAP_SPARSE; /* a memory file gets its pages when they are touched */
+	ret->size = length;
 	return 0;
 }

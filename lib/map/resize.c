@@ -5,40 +5,69 @@
  * Invariant: no published byte is ever outside the file or outside the mapped region. Growth is
  * published last, shrinking first.
  */
-#include <stdbool.h>
+#include "map/resize.h"
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "base/fork.h"
 #include "base/util.h"
 #include "map/extent.h"
-#include "map/private.h"
+#include "map/growth.h"
+#include "map/remap.h"
 #include "sys/sys.h"
 
 static const char *const step_check = "check resize";
 
-static int check_allowed(const struct filemap *map, uint64_t file_size, struct filemap_error *reterr)
-{
-	int r;
+/* One change of the file's size, once it is known from what to what. */
+struct change {
+	struct filemap *map;
+	uint64_t old_size, new_size;
+	struct fm__span span; /* of the new size */
+	bool shared;          /* COOPERATE: the file is never cut behind somebody's back */
+	bool known;           /* the old size was not asked for: nobody else can have changed it */
+};
 
-	if (map->mode != FILEMAP_WRITE)
-		return fm__fail(reterr, FILEMAP_EMODE, step_check, "mode");
-	if (map->generation != fm__fork_generation())
-		return fm__fail(reterr, FILEMAP_EFORKED, step_check, "process");
-	r = fm__filemap_check_window(map);
+int fm__filemap_file_size(const struct filemap *map, uint64_t *ret)
+{
+	struct stat status;
+	int r = fm__sys_fstat(fm__filemap_fd(map), &status);
 	if (r < 0)
-		return fm__fail(reterr, r, step_check, "mapping");
-	if (file_size > FM_FILE_MAX)
-		return fm__fail(reterr, FILEMAP_ERANGE, step_check, "file_size");
-	if (file_size < map->window.offset)
-		return fm__fail(reterr, FILEMAP_ERANGE, step_check, "offset");
+		return r;
+	*ret = (uint64_t)status.st_size;
 	return 0;
 }
 
-static int plan_span(const struct filemap *map, uint64_t file_size, struct fm__span *ret,
+int fm__resize_check(const struct filemap *map, uint64_t file_size, const char *step,
 		     struct filemap_error *reterr)
 {
-	int r = fm__window_span(&map->window, file_size, map->reserve, fm__sys_page_size(), ret);
+	int r;
+
+	if (map->mode != FILEMAP_WRITE || map->frozen != FM_THAWED)
+		return fm__fail(reterr, FILEMAP_EMODE, step, "mode");
+	if (fm__origin_is_inherited(map->origin))
+		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
+	r = fm__filemap_check_window(map);
+	if (r < 0)
+		return fm__fail(reterr, r, step, "mapping");
+	if (file_size > FM_FILE_MAX)
+		return fm__fail(reterr, FILEMAP_ERANGE, step, "file_size");
+	return 0;
+}
+
+int fm__resize_check_cut(const struct filemap *map, uint64_t old_size, uint64_t file_size, const char *step,
+			 struct filemap_error *reterr)
+{
+	if (file_size >= old_size || map->origin->sharing != FILEMAP_SHARING_COOPERATE ||
+	    fm__lock_held(&map->origin->lock) == FILEMAP_EXCLUSIVE_LOCK)
+		return 0;
+	fm__fail(reterr, FILEMAP_EMODE, step, "lock");
+	fm__fail_hint(reterr, "to cut a file that others share, take the exclusive lock first");
+	return FILEMAP_EMODE;
+}
+
+int fm__resize_plan(const struct filemap *map, uint64_t file_size, struct fm__span *ret,
+		    struct filemap_error *reterr)
+{
+	int r = fm__window_span(&map->window, file_size, map->reserve, fm__filemap_page(map), ret);
 	if (r < 0)
 		return fm__fail(reterr, r, step_check, "address space");
 	if (map->reserve != 0 && ret->map_length > map->region_length) {
@@ -46,16 +75,6 @@ static int plan_span(const struct filemap *map, uint64_t file_size, struct fm__s
 		fm__fail_hint(reterr, "a mapping with a reserve never moves, so it cannot outgrow it");
 		return FILEMAP_ERANGE;
 	}
-	return 0;
-}
-
-static int read_size(const struct filemap *map, uint64_t *ret)
-{
-	struct stat status;
-	int r = fm__sys_fstat(map->backing->fd, &status);
-	if (r < 0)
-		return r;
-	*ret = (uint64_t)status.st_size;
 	return 0;
 }
 
@@ -68,130 +87,188 @@ static int zero_old_tail(int fd, uint64_t old_size, uint64_t new_size)
 	return fm__extent_zero(fd, old_size, FM_MIN(page_end, new_size));
 }
 
-/* Where the region may not move, it is large enough already. */
-static int widen_region(struct filemap *map, size_t map_length)
+static int give_blocks(const struct change *change)
 {
-	void *region;
-	int r;
-
-	if (map_length <= map->region_length)
-		return 0;
-	r = fm__sys_remap(map->region, map->region_length, map_length, MREMAP_MAYMOVE, &region);
-	if (r < 0)
-		return r;
-	map->region = region;
-	map->region_length = map_length;
-	return 0;
-}
-
-/* A region that stays wider than needed is no harm: nothing of it is published. */
-static void narrow_region(struct filemap *map, size_t map_length)
-{
-	void *region;
-	if (map->reserve != 0 || map_length >= map->region_length)
-		return;
-	if (fm__sys_remap(map->region, map->region_length, map_length, 0, &region) >= 0)
-		map->region_length = map_length;
+	int fd = fm__filemap_fd(change->map);
+	if (change->known)
+		return fm__extent_grow_unlimited(fd, change->old_size, change->new_size);
+	if (change->shared)
+		return fm__extent_grow_shared(fd, change->old_size, change->new_size, change->map->flags);
+	return fm__extent_grow(fd, change->old_size, change->new_size, change->map->flags);
 }
 
 /* Everything that can fail; *step says what did. */
-static int try_growth(struct filemap *map, uint64_t old_size, uint64_t new_size, size_t map_length,
-		      const char **step)
+static int try_growth(const struct change *change, const char **step)
 {
+	struct filemap *map = change->map;
 	int r;
 
 	*step = "allocate blocks";
-	r = fm__extent_grow(map->backing->fd, old_size, new_size, map->flags);
+	r = give_blocks(change);
 	if (r < 0)
 		return r;
 	*step = "clear old end";
-	r = zero_old_tail(map->backing->fd, old_size, new_size);
+	r = zero_old_tail(fm__filemap_fd(map), change->old_size, change->new_size);
+	if (r < 0)
+		return r;
+	*step = "lock in memory";
+	r = fm__region_lock(map, fm__view_size(map), change->span.size);
 	if (r < 0)
 		return r;
 	*step = "remap";
-	return widen_region(map, map_length);
+	return fm__region_widen(map, change->span.map_length);
 }
 
-static int grow(struct filemap *map, uint64_t old_size, uint64_t new_size, const struct fm__span *span,
-		struct filemap_error *reterr)
+static int grow(const struct change *change, struct filemap_error *reterr)
 {
 	const char *step;
-	int r = try_growth(map, old_size, new_size, span->map_length, &step);
+	int r = try_growth(change, &step);
 
 	if (r >= 0) {
-		fm__filemap_publish(map, span);
+		fm__filemap_publish(change->map, &change->span);
 		return 0;
 	}
 	fm__fail(reterr, r, step, "file");
-	if (fm__sys_ftruncate(map->backing->fd, old_size) < 0)
+	if (change->shared || fm__sys_ftruncate(fm__filemap_fd(change->map), change->old_size) < 0) {
+		change->map->origin->size_is_ours = false;
 		fm__fail_hint(reterr, "the file may have kept a larger size; the window is as it was");
+	}
 	return r;
 }
 
 /* The cut failed: the size that the file has now decides what can be shown. */
-static int after_failed_cut(struct filemap *map, uint64_t old_size, uint64_t new_size,
-			    const struct fm__span *old_span, int cause, struct filemap_error *reterr)
+static int after_failed_cut(const struct change *change, const struct fm__span *old_span, int cause,
+			    struct filemap_error *reterr)
 {
 	uint64_t size;
 
 	fm__fail(reterr, cause, "truncate", "file");
-	if (read_size(map, &size) < 0 || (size != old_size && size != new_size)) {
-		fm__filemap_poison(map, cause);
+	if (fm__filemap_file_size(change->map, &size) < 0 ||
+	    (size != change->old_size && size != change->new_size)) {
+		fm__filemap_poison(change->map, cause);
 		fm__fail_hint(reterr, "the file's size is unknown now: the mapping is poisoned");
 		return cause;
 	}
-	if (size == old_size)
-		fm__filemap_publish(map, old_span);
+	if (size == change->old_size)
+		fm__filemap_publish(change->map, old_span);
 	else
 		fm__fail_hint(reterr, "the file was cut nevertheless; so was the window");
 	return cause;
 }
 
-static int shrink(struct filemap *map, uint64_t old_size, uint64_t new_size, const struct fm__span *span,
-		  struct filemap_error *reterr)
+static int shrink(const struct change *change, struct filemap_error *reterr)
 {
-	struct fm__span old_span = *span;
+	struct fm__span old_span = change->span;
+	struct filemap *map = change->map;
 	int r;
 
-	old_span.size = fm__view_size(map);
-	fm__filemap_publish(map, span);
-	r = fm__sys_ftruncate(map->backing->fd, new_size);
+	r = fm__region_widen(map, change->span.map_length); /* others may have grown what is cut now */
 	if (r < 0)
-		return after_failed_cut(map, old_size, new_size, &old_span, r, reterr);
-	narrow_region(map, span->map_length);
+		return fm__fail(reterr, r, "remap", "file");
+	old_span.size = fm__view_size(map);
+	fm__filemap_publish(map, &change->span);
+	r = fm__sys_ftruncate(fm__filemap_fd(map), change->new_size);
+	if (r < 0)
+		return after_failed_cut(change, &old_span, r, reterr);
+	fm__region_narrow(map, change->span.map_length);
 	return 0;
+}
+
+static bool shows_behind(const struct filemap *other, uint64_t file_size)
+{
+	size_t size = fm__view_size(other);
+	return size != 0 && other->window.offset + size > file_size;
+}
+
+/* Refused while nothing is changed; a pinned region that has to grow does so now, behind the file's end. */
+static int check_change(const struct change *change, struct filemap_error *reterr)
+{
+	struct filemap *map = change->map;
+	int r = fm__resize_check_cut(map, change->old_size, change->new_size, step_check, reterr);
+	if (r < 0)
+		return r;
+	if (change->new_size < change->old_size &&
+	    fm__origin_any(map->origin, map, shows_behind, change->new_size))
+		return fm__fail(reterr, FILEMAP_EBUSY, step_check, "window");
+	if (!fm__filemap_is_pinned(map))
+		return 0;
+	if (change->span.size < fm__view_size(map) || fm__region_widen(map, change->span.map_length) < 0)
+		return fm__fail(reterr, FILEMAP_EBUSY, step_check, "pin");
+	return 0;
+}
+
+/* Alone under the exclusive lock ever since it was opened: the window ends where the file does. */
+static bool knows_size(const struct filemap *map)
+{
+	return map->origin->size_is_ours && map->origin->lock.is_unbroken;
+}
+
+static int look(struct change *change)
+{
+	const struct filemap *map = change->map;
+	uint64_t known = map->window.offset + fm__view_size(map);
+
+	change->known = knows_size(map) && change->new_size >= known;
+	if (!change->known)
+		return fm__filemap_file_size(map, &change->old_size);
+	change->old_size = known;
+	return 0;
+}
+
+static int look_and_change(struct change *change, struct filemap_error *reterr)
+{
+	int r = look(change);
+	if (r < 0)
+		return fm__fail(reterr, r, "read file size", "file");
+	r = check_change(change, reterr);
+	if (r < 0)
+		return r;
+	return change->new_size < change->old_size ? shrink(change, reterr) : grow(change, reterr);
+}
+
+int fm__resize_file(struct filemap *map, uint64_t file_size, struct filemap_error *reterr)
+{
+	struct change change = {.map = map, .new_size = file_size};
+	int r;
+
+	change.shared = map->origin->sharing == FILEMAP_SHARING_COOPERATE;
+	r = fm__resize_plan(map, file_size, &change.span, reterr);
+	if (r < 0)
+		return r;
+	r = fm__growth_begin(map->origin, reterr);
+	if (r < 0)
+		return r;
+	r = look_and_change(&change, reterr);
+	fm__growth_end(map->origin);
+	return r;
 }
 
 /*
  * Where it can fail, and what that leaves:
- *   1. checks, reading the size, planning    everything as it was
+ *   1. checks, the lock for growth (COOPERATE), reading the size, planning: everything as it was
  *   2. allocating blocks (growth)            the file is cut back to its old size, the window stays
  *   3. clearing the old end (growth)         as 2
- *   4. remapping (growth)                    as 2; the kernel leaves the old mapping intact
- *   5. cutting back in 2 to 4                the file stays longer, the window is as it was: not poisoned
- *   6. cutting the file (shrinking)          the file's size is read again: unchanged - the old window is
+ *   4. locking in memory (MLOCK, reserve)    as 2; pages behind the window may be locked already
+ *   5. remapping (growth)                    as 2; the old region stays intact. Pinned: before 2, see 1
+ *   6. cutting back in 2 to 5                the file stays longer, the window is as it was: not poisoned.
+ *                                            With COOPERATE it is not tried: others may have stored there
+ *   7. cutting the file (shrinking)          the file's size is read again: unchanged - the old window is
  *                                            published again; cut - the smaller window stays
- *   7. reading the size in 6, or finding a third one: POISONED, the cause is that of the cut
- *   8. unmapping what was cut off            no harm: the region stays wider than the window
- * A crash leaves the old or the new size; between 2 and 3 the new bytes may show what stores beyond the
- * old end had left, until 3 reached the device: nothing of resize is durable before filemap_sync().
+ *   8. reading the size in 7, or finding a third one: POISONED, the cause is that of the cut
+ *   9. unmapping what was cut off            no harm: the address space is lost until the process ends
+ *  10. giving the lock for growth back       it goes with the descriptor; nothing is reported
+ * Memory (resize_memory.c) can fail in 1 and 5 only. A crash leaves the old or the new size; between 2 and 3
+ * the new bytes may show what stores beyond the old end had left, until 3 reached the device: nothing of
+ * resize is durable before filemap_sync().
  */
 int filemap_resize(struct filemap *map, uint64_t file_size, struct filemap_error *reterr)
 {
-	struct fm__span span;
-	uint64_t old_size;
-	int r;
-
-	r = check_allowed(map, file_size, reterr);
+	int r = fm__resize_check(map, file_size, step_check, reterr);
 	if (r < 0)
 		return r;
-	r = plan_span(map, file_size, &span, reterr);
-	if (r < 0)
-		return r;
-	r = read_size(map, &old_size);
-	if (r < 0)
-		return fm__fail(reterr, r, "read file size", "file");
-	if (file_size < old_size)
-		return shrink(map, old_size, file_size, &span, reterr);
-	return grow(map, old_size, file_size, &span, reterr);
+	if (file_size < map->window.offset)
+		return fm__fail(reterr, FILEMAP_ERANGE, step_check, "offset");
+	if (map->kind == FM_KIND_MEMORY)
+		return fm__resize_memory(map, file_size, reterr);
+	return fm__resize_file(map, file_size, reterr);
 }

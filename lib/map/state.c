@@ -2,10 +2,9 @@
 /*
  * state: what a handle says of itself.
  *
- * Invariant: nothing here changes a handle, and only filemap_stat() asks the kernel.
+ * Invariant: nothing here changes a handle or asks the kernel.
  */
 #include "map/private.h"
-#include "sys/sys.h"
 
 const void *filemap_data(const struct filemap *map)
 {
@@ -29,12 +28,12 @@ uint64_t filemap_offset(const struct filemap *map)
 
 const char *filemap_path(const struct filemap *map)
 {
-	return map->path;
+	return map->origin->path;
 }
 
 int filemap_fd(const struct filemap *map)
 {
-	return map->backing->fd;
+	return fm__filemap_fd(map);
 }
 
 unsigned filemap_mode(const struct filemap *map)
@@ -45,9 +44,26 @@ unsigned filemap_mode(const struct filemap *map)
 unsigned filemap_state(const struct filemap *map)
 {
 	unsigned state = filemap_is_poisoned(map) ? FILEMAP_STATE_POISONED : FILEMAP_STATE_LIVE;
-	if (fm__backing_cause(map->backing) != 0)
+	if (map->frozen != FM_THAWED)
+		state |= FILEMAP_STATE_FROZEN;
+	if (fm__backing_cause(map->origin->backing) != 0)
 		state |= FILEMAP_STATE_TAINTED;
 	return state;
+}
+
+bool filemap_is_exec(const struct filemap *map)
+{
+	return map->mode == FILEMAP_EXEC || map->frozen == FM_FROZEN_EXEC;
+}
+
+bool filemap_is_cow(const struct filemap *map)
+{
+	return map->mode == FILEMAP_COW;
+}
+
+bool filemap_is_immutable(const struct filemap *map)
+{
+	return map->kind == FM_KIND_MEMORY && !(map->mode & (FILEMAP_WRITE | FILEMAP_COW));
 }
 
 bool filemap_is_poisoned(const struct filemap *map)
@@ -58,36 +74,10 @@ bool filemap_is_poisoned(const struct filemap *map)
 int filemap_poison_cause(const struct filemap *map)
 {
 	int cause = __atomic_load_n(&map->poison_cause, __ATOMIC_ACQUIRE);
-	return cause ? cause : fm__backing_cause(map->backing);
+	return cause ? cause : fm__backing_cause(map->origin->backing);
 }
 
 int filemap_doubt(const struct filemap *map, uint64_t *ret_offset, uint64_t *ret_length)
 {
-	return fm__backing_doubt(map->backing, ret_offset, ret_length);
-}
-
-int filemap_stat(const struct filemap *map, struct filemap_stat *ret)
-{
-	struct stat status;
-	int r;
-
-	r = fm__filemap_check_window(map);
-	if (r < 0)
-		return r;
-	r = fm__sys_fstat(map->backing->fd, &status);
-	if (r < 0)
-		return r;
-	*ret = (struct filemap_stat){
-		.size = (uint64_t)status.st_size,
-		.device = status.st_dev,
-		.inode = status.st_ino,
-		.links = status.st_nlink,
-		.blocks = (uint64_t)status.st_blocks,
-		.mode = status.st_mode,
-		.owner = status.st_uid,
-		.group = status.st_gid,
-		.modified_seconds = status.st_mtim.tv_sec,
-		.modified_nanoseconds = (uint32_t)status.st_mtim.tv_nsec,
-	};
-	return 0;
+	return fm__backing_doubt(map->origin->backing, ret_offset, ret_length);
 }

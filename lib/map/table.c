@@ -55,12 +55,13 @@ static struct fm__holder **bucket_of(uint64_t device, uint64_t inode)
 	return &buckets[mixed >> 56];
 }
 
-static bool conflicts(const struct fm__holder *first, const struct fm__holder *wanted)
+/* Whether `wanted`, which may be in the table itself, is kept out by another holder. */
+static bool conflicts(const struct fm__holder *first, const struct fm__holder *wanted, bool exclusive)
 {
 	for (; first; first = first->next) {
-		if (first->device != wanted->device || first->inode != wanted->inode)
+		if (first == wanted || first->device != wanted->device || first->inode != wanted->inode)
 			continue;
-		if (first->exclusive || wanted->exclusive)
+		if (first->exclusive || exclusive)
 			return true;
 	}
 	return false;
@@ -83,17 +84,29 @@ static void link_out(struct fm__holder *holder)
 	holder->link = NULL;
 }
 
-int fm__table_enter(struct fm__holder *holder, uint64_t device, uint64_t inode, unsigned mode)
+int fm__table_enter(struct fm__holder *holder, uint64_t device, uint64_t inode, bool exclusive)
 {
 	struct fm__holder **head = bucket_of(device, inode);
 	int r = FILEMAP_ELOCKED;
 
-	*holder = (struct fm__holder){.device = device, .inode = inode};
-	holder->exclusive = mode == FILEMAP_WRITE;
+	*holder = (struct fm__holder){.device = device, .inode = inode, .exclusive = exclusive};
 	fm__process_lock();
 	holder->generation = fm__fork_generation();
-	if (!conflicts(*head, holder)) {
+	if (!conflicts(*head, holder, exclusive)) {
 		link_in(head, holder);
+		r = 0;
+	}
+	fm__process_unlock();
+	return r;
+}
+
+int fm__table_convert(struct fm__holder *holder, bool exclusive)
+{
+	int r = FILEMAP_ELOCKED;
+
+	fm__process_lock();
+	if (!conflicts(*bucket_of(holder->device, holder->inode), holder, exclusive)) {
+		holder->exclusive = exclusive;
 		r = 0;
 	}
 	fm__process_unlock();

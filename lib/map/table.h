@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Lives inside the mapping that holds; only table.c touches it. */
+/* Lives inside the origin that holds; only table.c touches it, but for the file's numbers. */
 struct fm__holder {
 	struct fm__holder *next, **link; /* link == NULL: not in the table */
-	uint64_t device, inode;
-	unsigned generation; /* see base/fork.h */
+	uint64_t device, inode;          /* stay when it leaves, for the next time */
+	unsigned generation;             /* see base/fork.h */
 	bool exclusive;
 };
 
@@ -24,8 +24,13 @@ int fm__process_watch(void);
 void fm__process_lock(void);
 void fm__process_unlock(void);
 
-/* 0 or FILEMAP_ELOCKED, by the kernel lock's own rule: many READ or one WRITE. Never waits. */
-int fm__table_enter(struct fm__holder *holder, uint64_t device, uint64_t inode, unsigned mode);
+/* 0 or FILEMAP_ELOCKED, by the kernel lock's own rule: many shared holders or one exclusive. Never waits. */
+int fm__table_enter(struct fm__holder *holder, uint64_t device, uint64_t inode, bool exclusive);
+
+/* One that is in the table becomes exclusive, which is refused (FILEMAP_ELOCKED) beside others and then
+ * changes nothing; or shared, which always succeeds. */
+int fm__table_convert(struct fm__holder *holder, bool exclusive);
+
 void fm__table_leave(struct fm__holder *holder); /* also right if it never entered, or a parent did */
 
 #endif

@@ -25,11 +25,31 @@ void fm__free(void *memory); /* NULL is fine */
 int fm__sys_openat(int dirfd, const char *path, int flags, unsigned mode);
 void fm__sys_close(int fd); /* -1 is fine; keeps errno */
 int fm__sys_dup(int fd);
+int fm__sys_set_blocking(int fd); /* as if opened without O_NONBLOCK */
 int fm__sys_fstat(int fd, struct stat *ret);
 int fm__sys_fstatat(int dirfd, const char *path, struct stat *ret, int flags);
-int fm__sys_fs_type(int fd, uint64_t *ret); /* f_type of statfs(2) */
+int fm__sys_statx(int fd, struct statx *ret); /* the basic fields and the time of birth */
+int fm__sys_fs_type(int fd, uint64_t *ret);   /* f_type of statfs(2) */
+int fm__sys_may_write(int fd);                /* 0, or -EACCES: whether the user may write this file */
+int fm__sys_is_owner(int fd);                 /* 1: the user owns this file, or is privileged to act so */
+/* The handle of name_to_handle_at(2). *length: room, then size. -EOPNOTSUPP: the file system has none. */
+int fm__sys_file_handle(int fd, uint32_t *ret_type, unsigned char *to, uint32_t *length);
+int fm__sys_reopen(int fd, int flags);     /* the file behind fd once more, through /proc/self/fd */
+int fm__sys_memory_file(const char *name); /* memfd_create(2) */
+int fm__sys_link_fd(int fd, int dirfd, const char *name); /* a name for O_TMPFILE's file; -EEXIST */
+int64_t fm__sys_copy_range(int from_fd, uint64_t from, int to_fd, uint64_t to,
+			   uint64_t length);                           /* one copy_file_range(2) */
+int fm__sys_writeback_range(int fd, uint64_t offset, uint64_t length); /* started, not waited for */
+struct fm__cache_pages {
+	uint64_t cached, dirty, writeback;
+};
+int fm__sys_cachestat(int fd, uint64_t offset, uint64_t length,
+		      struct fm__cache_pages *ret); /* -ENOSYS before 6.5 */
 int fm__sys_ftruncate(int fd, uint64_t size);
 int fm__sys_fallocate(int fd, int mode, uint64_t offset, uint64_t length);
+bool fm__sys_size_is_limited(void); /* RLIMIT_FSIZE is set: above it the others here are -EFBIG */
+/* fallocate(2), mode 0, by who knows that there is no limit: one that is set now is SIGXFSZ. */
+int fm__sys_allocate(int fd, uint64_t offset, uint64_t length);
 int64_t fm__sys_pread(int fd, void *to, size_t length, uint64_t offset);      /* less only at the end */
 int fm__sys_pwrite(int fd, const void *from, size_t length, uint64_t offset); /* all of it, or -errno */
 int64_t fm__sys_read(int fd, void *to, size_t length);                        /* one read(2) */
@@ -57,6 +77,11 @@ int fm__sys_unmap(void *at, size_t length);
 int fm__sys_remap(void *at, size_t old_length, size_t new_length, int flags, void **ret); /* MREMAP_* */
 int fm__sys_msync(void *at, size_t length); /* MS_SYNC; `at` page-aligned */
 int fm__sys_madvise(void *at, size_t length, int advice);
+int fm__sys_protect(void *at, size_t length, int prot); /* PROT_* */
+int fm__sys_mlock(void *at, size_t length, bool on_fault);
+int fm__sys_munlock(void *at, size_t length);
+int fm__sys_mincore(void *at, size_t length, unsigned char *ret_pages);
+int fm__sys_name_memory(void *at, size_t length, const char *name); /* in /proc; -EINVAL: not built in */
 
 /* ---- time, waiting, chance ---- */
 uint64_t fm__sys_realtime_ms(void);

@@ -13,19 +13,27 @@
 
 #include "fault.h"
 #include "map/map.h"
+#include "split.h"
 
 #define MOST_CALLS 100
 
-static struct filemap *create(void **state, uint64_t size)
+static struct filemap *create_with(void **state, uint64_t size, struct filemap_options options)
 {
 	const char *path = t_path(*state, "file");
 	struct filemap *map = NULL;
 	remove(path);
 	fault_reset();
-	assert_ok(filemap_open(path, FILEMAP_WRITE,
-			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = size), &map, NULL));
+	options.struct_size = sizeof options;
+	options.flags |= FILEMAP_CREATE_NEW;
+	options.size = size;
+	assert_ok(filemap_open(path, FILEMAP_WRITE, &options, &map, NULL));
 	memset(filemap_data_mut(map), 0xAA, filemap_size(map));
 	return map;
+}
+
+static struct filemap *create(void **state, uint64_t size)
+{
+	return create_with(state, size, (struct filemap_options){0});
 }
 
 static void assert_content(const struct filemap *map, size_t old_size)
@@ -94,17 +102,194 @@ static void shrinking_fails_cleanly_at_every_call(void **state)
 {
 	for (size_t page = 4096; page <= 65536; page *= 4) {
 		fault_page_size(page);
-		assert_int_equal(sweep(state, 200, 100), 2); /* fstat, ftruncate; remap is no harm */
+		assert_int_equal(sweep(state, 200, 100), 2); /* fstat, ftruncate; unmap is no harm */
 		assert_int_equal(sweep(state, 5 * page + 1, page), 2);
 		assert_int_equal(sweep(state, 3 * page, 0), 2);
 	}
 	fault_page_size(0);
 }
 
-static void region_that_could_not_be_narrowed_is_used_again(void **state)
+/* Others may have stored behind the old end by then: the file is never cut back. */
+static void cooperating_growth_that_fails_leaves_the_file_longer(void **state)
+{
+	const struct filemap_options together = {.sharing = FILEMAP_SHARING_COOPERATE};
+	const char *const calls[] = {"ofd_lock", "fstat", "fallocate", "pwrite", "remap"};
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		struct filemap_error error = {0};
+		struct filemap *map = create_with(state, 100, together);
+		fault_arm_call(calls[i], 1, EIO);
+		assert_int_equal(filemap_resize(map, 50000, &error), -EIO);
+		fault_reset();
+		assert_int_equal(filemap_size(map), 100);
+		assert_int_equal(t_file_size(filemap_path(map)), i < 3 ? 100 : 50000);
+		assert_int_equal(error.hint != NULL, i >= 2);
+		assert_content(map, 100);
+		assert_int_equal(filemap_lock_state(map), FILEMAP_SHARED_LOCK);
+		assert_ok(filemap_resize(map, 50000, NULL)); /* and the lock for growth is free again */
+		assert_content(map, 100);
+		filemap_close(map);
+	}
+}
+
+struct second_grower {
+	struct filemap *map;
+	int result;
+};
+
+static void grow_meanwhile(void *context)
+{
+	struct second_grower *second = context;
+	second->result = filemap_resize(second->map, 60000, NULL);
+}
+
+/* What it grew and stored would be cleared as the old end of the first one's look. */
+static void nobody_grows_between_the_look_and_the_clearing(void **state)
+{
+	const struct filemap_options together = {.sharing = FILEMAP_SHARING_COOPERATE};
+	struct filemap *map = create_with(state, 100, together);
+	struct second_grower second = {.result = 1};
+	assert_ok(filemap_open(filemap_path(map), FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.sharing = FILEMAP_SHARING_COOPERATE), &second.map, NULL));
+	fault_hook("pwrite", 1, grow_meanwhile, &second);
+	assert_ok(filemap_resize(map, 50000, NULL));
+	assert_int_equal(second.result, FILEMAP_ELOCKED);
+	fault_reset();
+	assert_ok(filemap_resize(second.map, 60000, NULL));
+	filemap_close(second.map);
+	filemap_close(map);
+}
+
+static void sparse_growth_together_never_truncates(void **state)
+{
+	const struct filemap_options sparse = {.flags = FILEMAP_SPARSE, .sharing = FILEMAP_SHARING_COOPERATE};
+	struct filemap *map = create_with(state, 0, sparse);
+	fault_reset();
+	assert_ok(filemap_resize(map, 1 << 20, NULL));
+	assert_int_equal(fault_count("ftruncate"), 0);
+	assert_int_equal(fault_count("fallocate"), 1);
+	fault_arm_call("fallocate", 1, EOPNOTSUPP); /* a byte is written instead */
+	assert_ok(filemap_resize(map, 1 << 21, NULL));
+	assert_int_equal(fault_count("ftruncate"), 0);
+	fault_reset();
+	assert_int_equal(t_file_size(filemap_path(map)), 1 << 21);
+	assert_content(map, 0);
+	filemap_close(map);
+}
+
+/* MLOCK: what cannot be kept in memory is not shown. */
+static void growth_that_cannot_be_locked_in_memory_is_undone(void **state)
+{
+	if (!memory_can_be_locked())
+		t_skip(MLOCK_REASON);
+	const struct filemap_options locked = {.flags = FILEMAP_MLOCK, .reserve = 1 << 20};
+	struct filemap_error error = {0};
+	struct filemap *map = create_with(state, 100, locked);
+	fault_arm_call("mlock", 1, EAGAIN);
+	assert_int_equal(filemap_resize(map, 50000, &error), -EAGAIN);
+	fault_reset();
+	assert_string_equal(error.step, "lock in memory");
+	assert_int_equal(filemap_size(map), 100);
+	assert_int_equal(t_file_size(filemap_path(map)), 100);
+	assert_ok(filemap_resize(map, 50000, NULL));
+	assert_content(map, 100);
+	filemap_close(map);
+}
+
+/* A region of several pieces is mapped anew; whatever fails there, the old one stays. */
+static void growth_of_a_split_region_fails_cleanly(void **state)
+{
+	if (!memory_can_be_locked())
+		t_skip(MLOCK_REASON);
+	const struct filemap_options locked = {.flags = FILEMAP_MLOCK | FILEMAP_DONTFORK};
+	const char *const calls[] = {"map", "madvise", "mlock"};
+	if (!split_is_refused())
+		t_skip(SPLIT_REASON);
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		struct filemap *map = create_with(state, 50000, locked);
+		const void *data = filemap_data(map);
+		assert_ok(filemap_advise(map, FILEMAP_ADVICE_RANDOM, 8192, 4096));
+		fault_arm_call(calls[i], 1, EIO);
+		assert_int_equal(filemap_resize(map, 90000, NULL), -EIO);
+		assert_true(fault_fired());
+		fault_reset();
+		assert_ptr_equal(filemap_data(map), data);
+		assert_int_equal(t_file_size(filemap_path(map)), 50000);
+		assert_content(map, 50000);
+		assert_ok(filemap_resize(map, 90000, NULL));
+		assert_content(map, 50000);
+		filemap_close(map);
+		t_census_same(*state);
+	}
+}
+
+static void pinned_growth_is_refused_before_the_file_is_changed(void **state)
+{
+	struct filemap_error error = {0};
+	struct filemap *map = create(state, 100);
+	assert_ok(filemap_pin(map));
+	fault_reset();
+	fault_arm_call("remap", 1, ENOMEM);
+	assert_int_equal(filemap_resize(map, 50000, &error), FILEMAP_EBUSY);
+	assert_string_equal(error.subject, "pin");
+	assert_int_equal(fault_count("fallocate"), 0);
+	fault_reset();
+	filemap_unpin(map);
+	assert_ok(filemap_resize(map, 50000, NULL));
+	assert_content(map, 100);
+	filemap_close(map);
+}
+
+static void memory_resize_fails_cleanly_at_every_call(void **state)
+{
+	if (!memory_can_be_locked())
+		t_skip(MLOCK_REASON);
+	const char *const calls[] = {"remap", "map", "madvise", "mlock"};
+	(void)state;
+	if (!split_is_refused())
+		t_skip(SPLIT_REASON);
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		struct filemap *map;
+		fault_reset();
+		assert_ok(filemap_anonymous(50000, FILEMAP_OPTIONS(.flags = FILEMAP_DONTFORK | FILEMAP_MLOCK),
+					    &map, NULL));
+		memset(filemap_data_mut(map), 0xAA, 50000);
+		assert_ok(filemap_advise(map, FILEMAP_ADVICE_RANDOM, 8192, 4096));
+		fault_arm_call(calls[i], 1, EIO);
+		assert_int_equal(filemap_resize(map, 90000, NULL), -EIO);
+		fault_reset();
+		assert_int_equal(filemap_size(map), 50000);
+		assert_content(map, 50000);
+		assert_ok(filemap_resize(map, 90000, NULL));
+		assert_content(map, 50000);
+		assert_ok(filemap_resize(map, 100, NULL));
+		assert_ok(filemap_resize(map, 90000, NULL));
+		assert_content(map, 100);
+		filemap_close(map);
+	}
+	fault_reset();
+}
+
+/* Pages that cannot be given back, because they are locked in memory, are cleared. */
+static void memory_in_a_reserve_is_cleared_when_it_cannot_be_given_back(void **state)
+{
+	struct filemap *map;
+	(void)state;
+	assert_ok(filemap_anonymous(50000, FILEMAP_OPTIONS(.reserve = 1 << 20), &map, NULL));
+	memset(filemap_data_mut(map), 0xAA, 50000);
+	fault_arm_call("madvise", 1, EINVAL);
+	assert_ok(filemap_resize(map, 100, NULL));
+	assert_true(fault_fired());
+	fault_reset();
+	assert_ok(filemap_resize(map, 50000, NULL));
+	assert_content(map, 100);
+	filemap_close(map);
+}
+
+/* The kernel cannot refuse to cut off a tail; if it said so nevertheless, the tail is not used any more. */
+static void tail_that_could_not_be_unmapped_is_not_used_again(void **state)
 {
 	struct filemap *map = create(state, 50000);
-	fault_arm_call("remap", 1, ENOMEM);
+	fault_arm_call("unmap", 1, ENOMEM);
 	assert_ok(filemap_resize(map, 100, NULL));
 	assert_true(fault_fired());
 	assert_int_equal(filemap_size(map), 100);
@@ -192,7 +377,18 @@ static void poisoned_mapping_refuses_all_but_close(void **state)
 	assert_int_equal(filemap_sync(map), FILEMAP_EPOISONED);
 	assert_int_equal(filemap_resize(map, 10, &error), FILEMAP_EPOISONED);
 	assert_string_equal(error.subject, "mapping");
-	assert_int_equal(filemap_stat(map, &status), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_freeze(map, NULL), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_freeze_exec(map, NULL), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_thaw(map, NULL), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_refresh(map, NULL, NULL), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_pin(map), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_allocate(map, 0, 0, NULL), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_writeback(map, 0, 0), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_commit(map, 0, 0, 0, "", 0, NULL), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_close_truncated(map, 10, NULL), FILEMAP_EPOISONED);
+	assert_null((void *)(uintptr_t)filemap_code(map, 0));
+	assert_ok(filemap_stat(map, &status));
+	assert_int_equal(status.size, 5000);
 	assert_int_equal(fm__map_flush_begin(map, 0, 0, &flush), FILEMAP_EPOISONED);
 	assert_non_null(filemap_path(map));
 	filemap_close(map);
@@ -236,8 +432,16 @@ static void window_at_an_offset_resizes_with_any_page_size(void **state)
 }
 
 T_MAIN(T_TEST(growth_fails_cleanly_at_every_call), T_TEST(shrinking_fails_cleanly_at_every_call),
-       T_TEST(region_that_could_not_be_narrowed_is_used_again),
+       T_TEST(tail_that_could_not_be_unmapped_is_not_used_again),
        T_TEST(growth_that_cannot_be_undone_keeps_the_window), T_TEST(cut_that_failed_gives_the_window_back),
        T_TEST(cut_with_unknown_outcome_poisons), T_TEST(poisoned_mapping_refuses_all_but_close),
        T_TEST(bytes_of_old_pages_never_reappear_with_any_page_size),
-       T_TEST(window_at_an_offset_resizes_with_any_page_size))
+       T_TEST(window_at_an_offset_resizes_with_any_page_size),
+       T_TEST(cooperating_growth_that_fails_leaves_the_file_longer),
+       T_TEST(sparse_growth_together_never_truncates),
+       T_TEST(growth_that_cannot_be_locked_in_memory_is_undone),
+       T_TEST(growth_of_a_split_region_fails_cleanly),
+       T_TEST(pinned_growth_is_refused_before_the_file_is_changed),
+       T_TEST(memory_resize_fails_cleanly_at_every_call),
+       T_TEST(memory_in_a_reserve_is_cleared_when_it_cannot_be_given_back),
+       T_TEST(nobody_grows_between_the_look_and_the_clearing))

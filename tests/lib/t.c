@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <grp.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -237,4 +238,12 @@ int t_run(const char *name, const struct CMUnitTest *tests, size_t count)
 	if (failed > 0)
 		return 1;
 	return passed == 0 ? T_EXIT_SKIPPED : 0;
+}
+
+int t_become_nobody(void)
+{
+	const unsigned nobody = 65534;
+	if (setgroups(0, NULL) < 0 || setresgid(nobody, nobody, nobody) < 0)
+		return -1;
+	return setresuid(nobody, nobody, nobody);
 }

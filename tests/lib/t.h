@@ -51,6 +51,9 @@ int t_run(const char *name, const struct CMUnitTest *tests, size_t count);
  * (-signal if it died of one). The child leaves with _exit, never through cmocka. */
 int t_in_child(int (*body)(void *context), void *context);
 
+/* For good: a user without any privilege. 0, or -1. To be called in a child, by root. */
+int t_become_nobody(void);
+
 #define T_TEST(f) cmocka_unit_test_setup_teardown(f, t_setup_dir, t_teardown_dir)
 #define T_PLAIN(f) cmocka_unit_test(f)
 #define T_MAIN(...)                                                          \

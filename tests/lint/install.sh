@@ -28,6 +28,19 @@ for kind in shared static; do
 	fi
 	[ "$said" = '0.1.0 filemap 64' ] && ok "${kind}_program_runs" || bad "${kind}_program_runs: it said '$said'"
 done
+cxx=${CXX:-c++}
+if command -v "$cxx" >/dev/null; then
+	# shellcheck disable=SC2046
+	if "$cxx" -std=c++17 -O2 -Wall -Wextra -pedantic -Wconversion -Wold-style-cast -Werror -o cxx \
+		"$root/tests/embed/access.cc" $(pkg-config --cflags --libs filemap); then
+		said=$(./cxx made-cxx || :)
+	else
+		said='a compiler error'
+	fi
+	[ "$said" = 'good 04030201' ] && ok 'cxx_program_runs' || bad "cxx_program_runs: it said '$said'"
+else
+	skip 'cxx_program_runs: there is no C++ compiler'
+fi
 [ "$(pkg-config --modversion filemap)" = 0.1.0 ] && ok 'pkg_config_knows_the_version' || bad 'pkg_config_knows_the_version'
 case $(pkg-config --variable=io_uring filemap) in
 yes | no) ok 'pkg_config_says_whether_io_uring_is_in' ;;

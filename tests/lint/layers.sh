@@ -7,7 +7,10 @@ check_lib() { # DIRECTORY with one folder per floor
 	(cd "$1" && find . -name '*.[ch]' | sort | xargs awk -v layers="$root/lib/layers.txt" '
 	BEGIN {
 		while ((getline line < layers) > 0)
-			if (line !~ /^#/ && split(line, word, " ") == 2) floor[word[1]] = word[2]
+			if (line !~ /^#/ && (count = split(line, word, " ")) >= 2) {
+				floor[word[1]] = word[2]
+				folder[word[1]] = count == 3 ? word[3] : word[1]
+			}
 	}
 	FNR == 1 {
 		split(FILENAME, part, "/")
@@ -23,7 +26,7 @@ check_lib() { # DIRECTORY with one folder per floor
 			split(name, to, ".")
 		} else next
 		if (!(to[1] in floor)) print FILENAME ":" FNR ": unknown floor: " $0
-		else if (to[1] != own && floor[to[1]] >= floor[own])
+		else if (folder[to[1]] != own && floor[to[1]] >= floor[own])
 			print FILENAME ":" FNR ": upward or sideways: " $0
 	}')
 }
@@ -47,9 +50,10 @@ done
 mkdir -p "$scratch/tree/base" "$scratch/tree/map" "$scratch/cli-tree"
 echo '#include "map/map.h"' >"$scratch/tree/base/up.c"
 echo '#include <filemap/queue.h>' >"$scratch/tree/map/up.c"
+echo '#include <filemap/cursor.h>' >"$scratch/tree/map/header.c"
 echo '#include "sys/sys.h"' >"$scratch/cli-tree/inside.c"
 check_lib "$scratch/tree" | grep -c 'upward' >"$scratch/count" || :
-if [ "$(cat "$scratch/count")" = 2 ]; then ok 'upward_includes_are_found'; else bad 'upward_includes_are_found'; fi
+if [ "$(cat "$scratch/count")" = 3 ]; then ok 'upward_includes_are_found'; else bad 'upward_includes_are_found'; fi
 check_cli "$scratch/cli-tree" >"$scratch/found"
 not_empty "$scratch/found" 'internal_include_of_the_command_is_found'
 finish

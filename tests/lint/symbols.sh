@@ -1,16 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 OR MIT
-# symbols.sh LIBRARY ARCHIVE: the shared library exports what the version script names and the headers
-# declare; every global symbol of the static one begins with filemap_ or fm__.
+# symbols.sh LIBRARY ARCHIVE CC: the shared library exports what the version script names and the headers
+# declare, macros expanded; every global symbol of the static one begins with filemap_ or fm__.
 . "$(dirname "$0")/lint.sh"
-library=$1 archive=$2
+library=$1 archive=$2 compiler=$3
 
 sed -n 's/^[ \t]*\(filemap_[a-z0-9_]*\);.*/\1/p' "$root/lib/filemap.map" | sort -u >"$scratch/script"
-cat "$root"/include/filemap/*.h | sed 's,/\*.*\*/,,' | awk '
-	/FILEMAP_API/ && !/#define/ { open = 1 }
-	open && match($0, /filemap_[a-z0-9_]+\(/) { print substr($0, RSTART, RLENGTH - 1); open = 0 }' |
-	sort -u >"$scratch/declared"
+for header in "$root"/include/filemap/*.h; do echo "#include \"$header\""; done >"$scratch/all.c"
+"$compiler" -E -P -std=c11 -I"$root/include" "$scratch/all.c" | tr '\n;{}' ' \n\n\n' | awk '
+	/visibility\("default"\)/ && match($0, /filemap_[a-z0-9_]+ *\(/) {
+		name = substr($0, RSTART, RLENGTH - 1); sub(/ +$/, "", name); print name
+	}' | sort -u >"$scratch/declared"
 not_empty "$scratch/declared" 'headers_declare_functions'
+grep -qx filemap_write_i128be "$scratch/declared" && ok 'accessors_are_declared' || bad 'accessors_are_declared'
 diff "$scratch/script" "$scratch/declared" >"$scratch/difference" || :
 empty "$scratch/difference" 'version_script_names_what_the_headers_declare'
 

@@ -370,6 +370,236 @@ static void forked_child_closes_a_dontfork_mapping(void **state)
 	assert_int_equal(r, 0);
 }
 
+/* What a plain flock(2) of another description meets: 'n' no lock, 's' a shared one, 'x' an exclusive one. */
+static char seen_from_outside(const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char seen = 'x';
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		seen = 'n';
+	else if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+		seen = 's';
+	close(fd);
+	return seen;
+}
+
+static void assert_held(const struct filemap *map, unsigned kind)
+{
+	assert_int_equal(filemap_lock_state(map), kind);
+	assert_int_equal(seen_from_outside(filemap_path(map)), "nsx"[kind]);
+}
+
+static void mode_decides_what_opening_takes(void **state)
+{
+	const char *path = make_file(state);
+	const unsigned modes[] = {FILEMAP_READ, FILEMAP_COW, FILEMAP_EXEC, FILEMAP_WRITE};
+	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+		struct filemap *map = open_ok(path, modes[i], NULL);
+		assert_held(map, modes[i] == FILEMAP_WRITE ? FILEMAP_EXCLUSIVE_LOCK : FILEMAP_SHARED_LOCK);
+		filemap_close(map);
+		map = open_ok(path, modes[i], FILEMAP_OPTIONS(.sharing = FILEMAP_SHARING_COOPERATE));
+		assert_held(map, FILEMAP_SHARED_LOCK);
+		filemap_close(map);
+		map = open_ok(path, modes[i], FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE));
+		assert_held(map, FILEMAP_UNLOCKED);
+		filemap_close(map);
+		assert_int_equal(seen_from_outside(path), 'n');
+	}
+}
+
+static void upgrade_alone_succeeds_and_can_be_taken_back(void **state)
+{
+	struct filemap *map = open_ok(make_file(state), FILEMAP_READ, NULL);
+	assert_ok(filemap_lock(map, FILEMAP_SHARED_LOCK, 0, NULL));
+	assert_held(map, FILEMAP_SHARED_LOCK);
+	assert_ok(filemap_lock(map, FILEMAP_EXCLUSIVE_LOCK, 0, NULL));
+	assert_held(map, FILEMAP_EXCLUSIVE_LOCK);
+	assert_int_equal(try_open(filemap_path(map), FILEMAP_READ, NULL), FILEMAP_ELOCKED);
+	assert_ok(filemap_lock(map, FILEMAP_SHARED_LOCK, 0, NULL));
+	assert_held(map, FILEMAP_SHARED_LOCK);
+	assert_ok(try_open(filemap_path(map), FILEMAP_READ, NULL));
+	filemap_close(map);
+}
+
+static void upgrade_beside_another_mapping_keeps_the_shared_lock(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap_error error;
+	struct filemap *a = open_ok(path, FILEMAP_READ, NULL), *b = open_ok(path, FILEMAP_READ, NULL);
+	assert_int_equal(filemap_lock(a, FILEMAP_EXCLUSIVE_LOCK, FILEMAP_FOREVER, &error), FILEMAP_ELOCKED);
+	assert_string_equal(error.step, "lock");
+	filemap_close(b);
+	assert_held(a, FILEMAP_SHARED_LOCK);
+	assert_ok(filemap_lock(a, FILEMAP_EXCLUSIVE_LOCK, 0, NULL));
+	filemap_close(a);
+}
+
+/* The kernel drops the shared lock in a failing upgrade; it has to be there again. */
+static void upgrade_beside_a_stranger_keeps_the_shared_lock(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_READ, NULL);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_ok(flock(fd, LOCK_SH | LOCK_NB));
+	assert_int_equal(filemap_lock(map, FILEMAP_EXCLUSIVE_LOCK, FILEMAP_FOREVER, NULL), FILEMAP_ELOCKED);
+	close(fd);
+	assert_held(map, FILEMAP_SHARED_LOCK);
+	assert_ok(try_open(path, FILEMAP_READ, NULL)); /* in the table it is shared again, too */
+	filemap_close(map);
+}
+
+static void ofd_lock_changes_without_a_gap(void **state)
+{
+	const char *path = make_file(state);
+	const struct filemap_options *ofd =
+		FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_OFD, .sharing = FILEMAP_SHARING_COOPERATE);
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	const int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, ofd);
+	assert_ok(fcntl(fd, F_OFD_SETLK, &lock));
+	assert_int_equal(filemap_lock(map, FILEMAP_EXCLUSIVE_LOCK, 0, NULL), FILEMAP_ELOCKED);
+	assert_int_equal(filemap_lock_state(map), FILEMAP_SHARED_LOCK);
+	lock.l_type = F_WRLCK;
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), -1); /* ours was kept */
+	lock.l_type = F_UNLCK;
+	assert_ok(fcntl(fd, F_OFD_SETLK, &lock));
+	assert_ok(filemap_lock(map, FILEMAP_EXCLUSIVE_LOCK, 0, NULL));
+	lock.l_type = F_RDLCK;
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), -1);
+	assert_ok(filemap_lock(map, FILEMAP_SHARED_LOCK, 0, NULL));
+	assert_ok(fcntl(fd, F_OFD_SETLK, &lock));
+	close(fd);
+	filemap_close(map);
+}
+
+static void exclusive_ofd_lock_needs_a_writable_description(void **state)
+{
+	struct filemap *map =
+		open_ok(make_file(state), FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_OFD));
+	assert_int_equal(filemap_lock(map, FILEMAP_EXCLUSIVE_LOCK, 0, NULL), -EBADF);
+	assert_int_equal(filemap_lock_state(map), FILEMAP_SHARED_LOCK);
+	filemap_close(map);
+}
+
+static void writer_shares_its_lock_only_when_it_cannot_store(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap_error error;
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL), *window;
+	assert_ok(filemap_window(map, FILEMAP_WRITE, 0, 0, &window, NULL));
+	assert_ok(filemap_freeze(map, NULL));
+	assert_int_equal(filemap_lock(map, FILEMAP_SHARED_LOCK, 0, &error), FILEMAP_ELOCKED);
+	assert_held(map, FILEMAP_EXCLUSIVE_LOCK); /* for the window's sake */
+	filemap_close(window);
+	assert_ok(filemap_lock(map, FILEMAP_SHARED_LOCK, 0, &error));
+	assert_held(map, FILEMAP_SHARED_LOCK);
+	assert_int_equal(filemap_thaw(map, &error), FILEMAP_EMODE);
+	assert_string_equal(error.subject, "lock");
+	assert_ok(filemap_lock(map, FILEMAP_EXCLUSIVE_LOCK, 0, NULL));
+	assert_ok(filemap_thaw(map, NULL));
+	filemap_close(map);
+}
+
+static void unlocked_mapping_can_be_locked_again(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_READ, NULL), *other;
+	assert_ok(filemap_unlock(map));
+	assert_ok(filemap_unlock(map));
+	assert_held(map, FILEMAP_UNLOCKED);
+	other = open_ok(path, FILEMAP_WRITE, NULL);
+	assert_int_equal(filemap_lock(map, FILEMAP_SHARED_LOCK, 5, NULL), FILEMAP_ELOCKED);
+	assert_int_equal(filemap_lock_state(map), FILEMAP_UNLOCKED);
+	filemap_close(other);
+	assert_ok(filemap_lock(map, FILEMAP_EXCLUSIVE_LOCK, 0, NULL));
+	assert_held(map, FILEMAP_EXCLUSIVE_LOCK);
+	filemap_close(map);
+	assert_ok(try_open(path, FILEMAP_WRITE, NULL));
+}
+
+static void waiting_lock_gets_what_is_given_back(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_READ, NULL), *other;
+	pthread_t thread;
+	assert_ok(filemap_unlock(map));
+	other = open_ok(path, FILEMAP_WRITE, NULL);
+	assert_ok(pthread_create(&thread, NULL, close_later, other));
+	assert_ok(filemap_lock(map, FILEMAP_EXCLUSIVE_LOCK, FILEMAP_FOREVER, NULL));
+	assert_ok(pthread_join(thread, NULL));
+	assert_held(map, FILEMAP_EXCLUSIVE_LOCK);
+	filemap_close(map);
+}
+
+static void lock_calls_without_a_lock_say_so(void **state)
+{
+	struct filemap_error error;
+	struct filemap *map =
+		open_ok(make_file(state), FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE));
+	assert_int_equal(filemap_lock(map, FILEMAP_SHARED_LOCK, 0, &error), FILEMAP_EMODE);
+	assert_string_equal(error.subject, "lock_family");
+	assert_int_equal(filemap_unlock(map), FILEMAP_EMODE);
+	assert_int_equal(filemap_lock(map, FILEMAP_UNLOCKED, 0, &error), FILEMAP_EOPTION);
+	assert_int_equal(filemap_lock(map, 3, 0, &error), FILEMAP_EOPTION);
+	assert_string_equal(error.subject, "kind");
+	filemap_close(map);
+	assert_ok(filemap_anonymous(10, NULL, &map, NULL));
+	assert_ok(filemap_lock(map, FILEMAP_SHARED_LOCK, 0, NULL));
+	assert_ok(filemap_unlock(map));
+	assert_int_equal(filemap_lock_state(map), FILEMAP_UNLOCKED);
+	filemap_close(map);
+}
+
+static int lock_in_child(void *context)
+{
+	struct filemap *map = context;
+	struct filemap_error error;
+	if (filemap_lock(map, FILEMAP_SHARED_LOCK, 0, &error) != FILEMAP_EFORKED)
+		return 1;
+	if (filemap_unlock(map) != FILEMAP_EFORKED || filemap_lock_state(map) != FILEMAP_UNLOCKED)
+		return 2;
+	filemap_close(map);
+	return 0;
+}
+
+static void forked_child_does_not_touch_the_lock(void **state)
+{
+	struct filemap *map = open_ok(make_file(state), FILEMAP_WRITE, NULL);
+	assert_int_equal(t_in_child(lock_in_child, map), 0);
+	assert_held(map, FILEMAP_EXCLUSIVE_LOCK);
+	filemap_close(map);
+}
+
+static void lock_goes_with_the_last_window(void **state)
+{
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, NULL), *window;
+	assert_ok(filemap_window(map, FILEMAP_READ, 1, 2, &window, NULL));
+	filemap_close(map);
+	assert_held(window, FILEMAP_EXCLUSIVE_LOCK);
+	assert_int_equal(try_open(path, FILEMAP_READ, NULL), FILEMAP_ELOCKED);
+	filemap_close(window);
+	assert_ok(try_open(path, FILEMAP_WRITE, NULL));
+}
+
+static void cooperating_writers_share_and_keep_a_plain_one_out(void **state)
+{
+	const char *path = make_file(state);
+	const struct filemap_options *together = FILEMAP_OPTIONS(.sharing = FILEMAP_SHARING_COOPERATE);
+	struct filemap *a = open_ok(path, FILEMAP_WRITE, together),
+		       *b = open_ok(path, FILEMAP_WRITE, together);
+	assert_int_equal(try_open(path, FILEMAP_WRITE, NULL), FILEMAP_ELOCKED);
+	assert_ok(try_open(path, FILEMAP_READ, NULL));
+	assert_ok(filemap_write_all(a, 0, "J", 1));
+	assert_int_equal(*(const char *)filemap_data(b), 'J');
+	filemap_close(a);
+	assert_ok(filemap_lock(b, FILEMAP_EXCLUSIVE_LOCK, 0, NULL));
+	assert_int_equal(try_open(path, FILEMAP_WRITE, together), FILEMAP_ELOCKED);
+	assert_ok(filemap_lock(b, FILEMAP_SHARED_LOCK, 0, NULL)); /* it can store, and cooperates */
+	assert_ok(try_open(path, FILEMAP_WRITE, together));
+	filemap_close(b);
+}
+
 T_MAIN(T_TEST(writer_excludes_everybody_in_this_process), T_TEST(readers_share_and_exclude_a_writer),
        T_TEST(alias_by_another_name_is_found), T_TEST(alias_by_another_family_is_found_in_this_process),
        T_TEST(lock_none_is_not_in_the_way_of_anybody), T_TEST(plain_flock_excludes_and_is_excluded),
@@ -378,4 +608,12 @@ T_MAIN(T_TEST(writer_excludes_everybody_in_this_process), T_TEST(readers_share_a
        T_TEST(wait_ends_when_the_lock_is_given_up), T_TEST(signal_ends_the_wait),
        T_TEST(name_replaced_during_the_wait_opens_the_new_file),
        T_TEST(forked_child_may_write_and_close_but_neither_resize_nor_unlock),
-       T_TEST(forked_child_starts_with_an_empty_table), T_TEST(forked_child_closes_a_dontfork_mapping))
+       T_TEST(forked_child_starts_with_an_empty_table), T_TEST(forked_child_closes_a_dontfork_mapping),
+       T_TEST(mode_decides_what_opening_takes), T_TEST(upgrade_alone_succeeds_and_can_be_taken_back),
+       T_TEST(upgrade_beside_another_mapping_keeps_the_shared_lock),
+       T_TEST(upgrade_beside_a_stranger_keeps_the_shared_lock), T_TEST(ofd_lock_changes_without_a_gap),
+       T_TEST(exclusive_ofd_lock_needs_a_writable_description),
+       T_TEST(writer_shares_its_lock_only_when_it_cannot_store), T_TEST(unlocked_mapping_can_be_locked_again),
+       T_TEST(waiting_lock_gets_what_is_given_back), T_TEST(lock_calls_without_a_lock_say_so),
+       T_TEST(forked_child_does_not_touch_the_lock), T_TEST(lock_goes_with_the_last_window),
+       T_TEST(cooperating_writers_share_and_keep_a_plain_one_out))

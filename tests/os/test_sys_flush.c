@@ -100,8 +100,47 @@ static void flush_of_a_bad_descriptor_is_ebadf(void **state)
 	assert_int_equal(fm__sys_fsync(-1), -EBADF);
 }
 
+static int by_writeback(int fd, uint64_t offset, uint64_t length, void *context)
+{
+	(void)context;
+	return fm__sys_writeback_range(fd, offset, length);
+}
+
+static void writeback_starts_the_pages_of_the_range_and_no_other(void **state)
+{
+	const uint64_t page = fm__sys_page_size();
+
+	assert_dirty_after(*state, "D..DDDDD", by_writeback, (struct dirty_range){page, 2 * page}, NULL);
+	assert_dirty_after(*state, "DDDDDDDD", by_writeback, (struct dirty_range){page, 0}, NULL);
+	assert_dirty_after(*state, "D.......", by_writeback, (struct dirty_range){page, UINT64_MAX}, NULL);
+}
+
+static void cachestat_counts_cached_and_dirty_pages(void **state)
+{
+	const int fd = make_sparse_file(*state);
+	const size_t page = fm__sys_page_size();
+	struct fm__cache_pages pages = {1, 1, 1};
+
+	if (!dirt_is_visible(fd)) {
+		fm__sys_close(fd);
+		t_skip("dirty pages are not visible here: tmpfs, or no cachestat(2)");
+	}
+	assert_ok(fm__sys_cachestat(fd, 0, DIRTY_PAGES * page, &pages));
+	assert_true(pages.cached == 0 && pages.dirty == 0 && pages.writeback == 0);
+	store_to_all_pages(fd);
+	assert_ok(fm__sys_cachestat(fd, page, 3 * page, &pages));
+	assert_int_equal(pages.cached, 3);
+	assert_int_equal(pages.dirty + pages.writeback, 3);
+	assert_ok(fm__sys_cachestat(fd, page, 0, &pages));
+	assert_int_equal(pages.cached, 0);
+	fm__sys_close(fd);
+	assert_int_equal(fm__sys_cachestat(fd, 0, 1, &pages), -EBADF);
+}
+
 T_MAIN(T_TEST(flush_of_whole_pages_writes_them_and_no_other),
        T_TEST(flush_of_parts_writes_every_page_it_touches), T_TEST(flush_of_nothing_writes_nothing),
        T_TEST(flush_to_any_end_beyond_the_file_writes_the_rest),
        T_TEST(flush_where_a_mapping_is_refused_writes_the_whole_file),
-       T_PLAIN(flush_of_a_bad_descriptor_is_ebadf))
+       T_PLAIN(flush_of_a_bad_descriptor_is_ebadf),
+       T_TEST(writeback_starts_the_pages_of_the_range_and_no_other),
+       T_TEST(cachestat_counts_cached_and_dirty_pages))

@@ -45,6 +45,14 @@ int fm__sys_dup(int fd)
 	return fm__result(fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD));
 }
 
+int fm__sys_set_blocking(int fd)
+{
+	int flags = fm__result(fcntl(fd, F_GETFL));
+	if (flags < 0)
+		return flags;
+	return fm__result(fcntl(fd, F_SETFL, flags & ~O_NONBLOCK));
+}
+
 int fm__sys_fstat(int fd, struct stat *ret)
 {
 	return fm__result(fstat(fd, ret));
@@ -110,9 +118,14 @@ int fm__sys_ftruncate(int fd, uint64_t size)
 	return (int)fm__size_limit_leave(&guard, FM_RETRY(ftruncate(fd, length)));
 }
 
-int fm__sys_fallocate(int fd, int mode, uint64_t offset, uint64_t length)
+bool fm__sys_size_is_limited(void)
 {
-	struct fm__size_limit guard;
+	struct rlimit limit;
+	return getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur != RLIM_INFINITY;
+}
+
+static int allocate(int fd, int mode, uint64_t offset, uint64_t length)
+{
 	off_t start, size;
 
 	int r = fm__to_off(offset, &start);
@@ -121,6 +134,17 @@ int fm__sys_fallocate(int fd, int mode, uint64_t offset, uint64_t length)
 	r = fm__to_off(length, &size);
 	if (r < 0)
 		return r;
+	return FM_RETRY(fallocate(fd, mode, start, size));
+}
+
+int fm__sys_allocate(int fd, uint64_t offset, uint64_t length)
+{
+	return allocate(fd, 0, offset, length);
+}
+
+int fm__sys_fallocate(int fd, int mode, uint64_t offset, uint64_t length)
+{
+	struct fm__size_limit guard;
 	fm__size_limit_enter(&guard);
-	return (int)fm__size_limit_leave(&guard, FM_RETRY(fallocate(fd, mode, start, size)));
+	return (int)fm__size_limit_leave(&guard, allocate(fd, mode, offset, length));
 }

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * allocate: blocks for what is in the window already, and what they are worth.
+ *
+ * Invariant: neither size nor content of the file changes.
+ */
+#include <linux/falloc.h>
+
+#include "base/error.h"
+#include "map/private.h"
+#include "sys/sys.h"
+
+/* f_type of statfs(2). */
+#define TYPE_EXT UINT64_C(0xEF53) /* ext2, ext3 and ext4 */
+#define TYPE_TMPFS UINT64_C(0x01021994)
+#define TYPE_XFS UINT64_C(0x58465342)
+
+static const char *const step = "allocate blocks";
+
+static int check(const struct filemap *map, size_t offset, size_t *length, struct filemap_error *reterr)
+{
+	int r = fm__filemap_check_window(map);
+	if (r < 0)
+		return fm__fail(reterr, r, step, "mapping");
+	if (map->mode != FILEMAP_WRITE || map->frozen != FM_THAWED)
+		return fm__fail(reterr, FILEMAP_EMODE, step, "mode");
+	if (fm__origin_is_inherited(map->origin))
+		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
+	r = fm__range_resolve(fm__view_size(map), offset, length);
+	if (r < 0) {
+		fm__fail(reterr, r, step, "range");
+		fm__fail_range(reterr, offset, *length);
+	}
+	return r;
+}
+
+int filemap_allocate(struct filemap *map, size_t offset, size_t length, struct filemap_error *reterr)
+{
+	int r = check(map, offset, &length, reterr);
+	if (r < 0 || length == 0 || !fm__filemap_has_device(map))
+		return r;
+	r = fm__sys_fallocate(fm__filemap_fd(map), FALLOC_FL_KEEP_SIZE, map->window.offset + offset, length);
+	return r < 0 ? fm__fail(reterr, r, step, "file") : 0;
+}
+
+bool filemap_reservable(const struct filemap *map)
+{
+	uint64_t type;
+	if (map->kind != FM_KIND_FILE || fm__sys_fs_type(fm__filemap_fd(map), &type) < 0)
+		return false;
+	return type == TYPE_EXT || type == TYPE_TMPFS || type == TYPE_XFS;
+}

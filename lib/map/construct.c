@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * construct: what every constructor begins and ends with.
+ *
+ * Invariant: the caller gets the handle if all went well, and nothing of it is left if not.
+ */
+#include "map/construct.h"
+
+#include "base/error.h"
+
+int fm__construct(const char *path, const struct fm__plan *plan, struct filemap **ret,
+		  struct filemap_error *reterr)
+{
+	struct fm__origin *origin;
+	int r;
+
+	r = fm__process_watch();
+	if (r < 0)
+		return fm__fail(reterr, r, "watch for fork", "process");
+	r = fm__origin_new(path, plan->sharing, &origin);
+	if (r < 0)
+		return fm__fail(reterr, r, "allocate", "mapping");
+	r = fm__filemap_new(origin, plan, ret);
+	if (r < 0) {
+		fm__origin_free(origin);
+		return fm__fail(reterr, r, "allocate", "mapping");
+	}
+	return 0;
+}
+
+int fm__construct_end(struct filemap *map, int r, struct filemap **ret_map, struct filemap_error *reterr)
+{
+	if (r >= 0) {
+		*ret_map = map;
+		return 0;
+	}
+	fm__fail_detail(reterr, map->origin->path);
+	fm__filemap_free(map);
+	return r;
+}
