@@ -1,57 +1,144 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
-/* filemap cat: files to standard output, through a read-only mapping. */
+/*
+ * filemap cat: files to standard output. The bytes go from the mapping into write(2) and are touched by the kernel
+ * alone: where a file is being cut, or its device breaks, write(2) fails with EFAULT, while a copy into the buffers
+ * of stdio would end the command by SIGBUS.
+ */
 #include "cli.h"
 #include "open.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
-static int write_map(const struct filemap *map)
+/* So that a signal to stop, and a reader that has gone, are noticed soon. */
+#define CHUNK ((size_t)1 << 20)
+
+struct request {
+	uint32_t lock_family;
+	uint64_t offset, length, max;
+};
+
+/* Standard output may be non-blocking, set so by whoever shares it. */
+static void wait_until_writable(void)
 {
-	const size_t size = filemap_size(map);
-	if (size != 0 && fwrite(filemap_data(map), 1, size, stdout) != size)
-		return cli_finish_output();
-	return CLI_OK;
+	struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	poll(&output, 1, -1);
 }
 
-static int cat_file(const char *path, uint32_t lock_family)
+static int write_all(const unsigned char *data, size_t length, size_t *ret_written)
 {
+	for (*ret_written = 0; *ret_written < length;) {
+		const size_t left = length - *ret_written;
+		const ssize_t n = write(STDOUT_FILENO, data + *ret_written, left < CHUNK ? left : CHUNK);
+
+		if (n >= 0)
+			*ret_written += (size_t)n;
+		else if (errno == EAGAIN)
+			wait_until_writable();
+		else if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+static int tell_fault(const char *path, const struct filemap *map, uint64_t position)
+{
+	struct filemap_stat st;
+
+	if (filemap_stat(map, &st) == 0 && st.size <= position)
+		cli_error("%s: it was cut to %llu bytes while it was read", path,
+			  (unsigned long long)st.size);
+	else
+		cli_error("%s: byte %llu cannot be read", path, (unsigned long long)position);
+	return CLI_FAILED;
+}
+
+static int write_range(const char *path, const struct filemap *map, const struct request *request)
+{
+	const uint64_t size = filemap_size(map);
+	const uint64_t start = request->offset < size ? request->offset : size;
+	const uint64_t length = request->length < size - start ? request->length : size - start;
+	const unsigned char *data = filemap_data(map);
+	size_t written;
+	int r = write_all(data + start, (size_t)length, &written);
+
+	if (r == -EFAULT)
+		return tell_fault(path, map, start + written);
+	return r < 0 ? cli_fail("standard output", r, NULL) : CLI_OK;
+}
+
+static int cat_file(const char *path, const struct request *request)
+{
+	const size_t max = request->max < FILEMAP_TO_END ? (size_t)request->max : FILEMAP_TO_END;
 	struct filemap *map;
-	int status = cli_open(path, lock_family, &map);
+	int status = cli_open_stream(path, max, request->lock_family, &map);
 
 	if (status != CLI_OK)
 		return status;
-	status = write_map(map);
+	status = write_range(path, map, request);
 	filemap_close(map);
 	return status;
 }
 
-static int run(const struct cli_command *self, int argc, char **argv)
+static int parse_option(const struct cli_command *self, int option, struct request *request)
 {
-	static const struct option options[] = {{"no-lock", no_argument, NULL, 'n'}, {0}};
-	uint32_t lock_family = FILEMAP_LOCK_DEFAULT;
-	int status = CLI_OK;
+	uint64_t *number = option == 'o'   ? &request->offset
+			   : option == 'l' ? &request->length
+					   : &request->max;
+
+	if (option == '?')
+		return CLI_USAGE;
+	if (option == 'n')
+		request->lock_family = FILEMAP_LOCK_NONE;
+	else if (!cli_parse_size(optarg, number))
+		return cli_usage(self, "not a number of bytes:", optarg);
+	return CLI_OK;
+}
+
+static int parse(const struct cli_command *self, int argc, char **argv, struct request *ret)
+{
+	static const struct option options[] = {
+		{"no-lock", no_argument, NULL, 'n'},
+		{"offset", required_argument, NULL, 'o'},
+		{"length", required_argument, NULL, 'l'},
+		{"max", required_argument, NULL, 'm'},
+		{0},
+	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'n')
+	*ret = (struct request){FILEMAP_LOCK_DEFAULT, 0, UINT64_MAX, UINT64_MAX};
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (parse_option(self, c, ret) != CLI_OK)
 			return CLI_USAGE;
-		lock_family = FILEMAP_LOCK_NONE;
-	}
-	if (optind == argc)
-		return cli_usage(self, "no file given", NULL);
+	return optind == argc ? cli_usage(self, "no file given", NULL) : CLI_OK;
+}
+
+static int run(const struct cli_command *self, int argc, char **argv)
+{
+	struct request request;
+	int status = parse(self, argc, argv, &request);
+
+	if (status != CLI_OK)
+		return status;
+	signal(SIGPIPE, SIG_IGN); /* a reader that went away is told like a full disk */
 	for (; optind < argc; optind++)
-		if (cat_file(argv[optind], lock_family) != CLI_OK)
+		if (cat_file(argv[optind], &request) != CLI_OK)
 			status = CLI_FAILED;
-	if (cli_finish_output() != CLI_OK)
-		status = CLI_FAILED;
 	return status;
 }
 
 const struct cli_command cli_cat = {
 	"cat",
-	"[--no-lock] FILE...",
+	"[--length N] [--max N] [--no-lock] [--offset N] FILE|-...",
 	"write files to standard output",
-	"  --no-lock   read a file that somebody holds locked, too\n",
+	"  --length N  at most N bytes of each file (K, M, G and T count in 1024s)\n"
+	"  --max N     refuse a file, or standard input, that has more than N bytes\n"
+	"  --no-lock   read a file that somebody holds locked, too\n"
+	"  --offset N  leave out the first N bytes of each file\n\n"
+	"\"-\" is standard input; FIFOs and files of /proc can be read as well.\n",
 	run,
 };

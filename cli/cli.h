@@ -24,7 +24,7 @@ struct cli_command {
 	int (*run)(const struct cli_command *self, int argc, char **argv);
 };
 
-extern const struct cli_command cli_cat, cli_info;
+extern const struct cli_command cli_cat, cli_copy, cli_info, cli_lock, cli_residency, cli_resize;
 extern const struct cli_command cli_log_append, cli_log_cat, cli_log_info, cli_log_verify;
 
 /* Every message goes to standard error and begins with "filemap: ". */
@@ -39,8 +39,12 @@ int cli_finish_output(void);
 /* "64K", "1M", "2G" or plain bytes. */
 bool cli_parse_size(const char *text, uint64_t *ret);
 
-/* Print a string as JSON, quotes included. */
+/* Digits and nothing else. */
+bool cli_parse_number(const char *text, uint64_t *ret);
+
+/* Print a string as JSON, quotes included. Bytes that are no UTF-8 become U+DC80 to U+DCFF. */
 void cli_json_string(const char *text);
+void cli_json_residency(const struct filemap_residency *residency); /* as an object; unknown is null */
 
 /* FILEMAP_QUEUE_* from "io_uring" or "threads"; false if it is neither. */
 bool cli_parse_backend(const char *text, uint32_t *ret);

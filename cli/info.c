@@ -1,68 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
-/* filemap info: what a file is and how it would be mapped. */
-#include "cli.h"
+/* filemap info: what a file is, how it would be mapped, what of it is in memory, who has it locked. */
+#include "info.h"
 #include "open.h"
 
 #include <getopt.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <time.h>
-
-static void modified_text(const struct filemap_stat *st, char *text, size_t size)
-{
-	const time_t seconds = (time_t)st->modified_seconds;
-	struct tm tm;
-
-	if (!gmtime_r(&seconds, &tm) || strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		snprintf(text, size, "%" PRId64, st->modified_seconds);
-}
-
-static void print_text(const char *path, const struct filemap_stat *st, const char *lock)
-{
-	char modified[40];
-
-	modified_text(st, modified, sizeof modified);
-	printf("%s\n", path);
-	printf("  size       %" PRIu64 " bytes\n", st->size);
-	printf("  allocated  %" PRIu64 " bytes\n", st->blocks * 512);
-	printf("  identity   device %" PRIu64 ", inode %" PRIu64 "\n", st->device, st->inode);
-	printf("  links      %" PRIu64 "\n", st->links);
-	printf("  access     %04o, owner %" PRIu32 ", group %" PRIu32 "\n", st->mode & 07777u, st->owner,
-	       st->group);
-	printf("  modified   %s\n", modified);
-	printf("  lock       %s\n", lock);
-}
-
-static void print_json(const char *path, const struct filemap_stat *st, const char *lock)
-{
-	fputs("{\"path\":", stdout);
-	cli_json_string(path);
-	printf(",\"size\":%" PRIu64 ",\"allocated\":%" PRIu64 ",\"device\":%" PRIu64 ",\"inode\":%" PRIu64
-	       ",\"links\":%" PRIu64 ",\"mode\":\"%04o\",\"owner\":%" PRIu32 ",\"group\":%" PRIu32
-	       ",\"modified\":%" PRId64 ",\"lock\":\"%s\"}\n",
-	       st->size, st->blocks * 512, st->device, st->inode, st->links, st->mode & 07777u, st->owner,
-	       st->group, st->modified_seconds, lock);
-}
 
 struct request {
 	uint32_t lock_family;
-	void (*print)(const char *path, const struct filemap_stat *st, const char *lock);
+	void (*print)(const struct cli_info *info);
 };
+
+static const char *mode_name(unsigned mode)
+{
+	static const char *const names[] = {[FILEMAP_READ] = "read",
+					    [FILEMAP_EXEC] = "exec",
+					    [FILEMAP_COW] = "cow",
+					    [FILEMAP_WRITE] = "write"};
+
+	return mode < sizeof names / sizeof *names && names[mode] ? names[mode] : "unknown";
+}
+
+static const char *lock_name(unsigned state)
+{
+	static const char *const names[] = {[FILEMAP_UNLOCKED] = "none",
+					    [FILEMAP_SHARED_LOCK] = "shared",
+					    [FILEMAP_EXCLUSIVE_LOCK] = "exclusive"};
+
+	return state < sizeof names / sizeof *names ? names[state] : "unknown";
+}
+
+static int collect(const char *path, const struct filemap *map, struct cli_info *ret)
+{
+	struct filemap_identity identity;
+	int r = filemap_stat(map, &ret->stat);
+
+	if (r >= 0)
+		r = filemap_identity(map, &identity);
+	if (r < 0)
+		return cli_fail(path, r, NULL);
+	filemap_identity_format(&identity, ret->identity, sizeof ret->identity);
+	ret->path = path;
+	ret->mode = mode_name(filemap_mode(map));
+	ret->lock = lock_name(filemap_lock_state(map));
+	ret->reservable = filemap_reservable(map);
+	ret->residency_result = filemap_residency(map, 0, FILEMAP_TO_END, &ret->residency);
+	cli_holders_of_fd(filemap_fd(map), &ret->holders);
+	return CLI_OK;
+}
 
 static int info_file(const char *path, const struct request *request)
 {
-	const bool locked = request->lock_family != FILEMAP_LOCK_NONE;
-	struct filemap_stat st;
+	struct cli_info info;
 	struct filemap *map;
 	int r = cli_open(path, request->lock_family, &map);
 
 	if (r != CLI_OK)
 		return r;
-	r = filemap_stat(map, &st);
-	if (r >= 0)
-		request->print(path, &st, locked ? "shared, taken" : "none");
+	r = collect(path, map, &info);
+	if (r == CLI_OK)
+		request->print(&info);
 	filemap_close(map);
-	return r < 0 ? cli_fail(path, r, NULL) : CLI_OK;
+	return r;
 }
 
 static int run(const struct cli_command *self, int argc, char **argv)
@@ -72,7 +70,7 @@ static int run(const struct cli_command *self, int argc, char **argv)
 		{"json", no_argument, NULL, 'j'},
 		{0},
 	};
-	struct request request = {FILEMAP_LOCK_DEFAULT, print_text};
+	struct request request = {FILEMAP_LOCK_DEFAULT, cli_info_text};
 	int status = CLI_OK;
 	int c;
 
@@ -80,7 +78,7 @@ static int run(const struct cli_command *self, int argc, char **argv)
 		if (c == 'n')
 			request.lock_family = FILEMAP_LOCK_NONE;
 		else if (c == 'j')
-			request.print = print_json;
+			request.print = cli_info_json;
 		else
 			return CLI_USAGE;
 	}
@@ -95,7 +93,7 @@ static int run(const struct cli_command *self, int argc, char **argv)
 const struct cli_command cli_info = {
 	"info",
 	"[--json] [--no-lock] FILE...",
-	"show size, identity and lock of files",
+	"show size, identity, locks and residency of files",
 	"  --json      one JSON object a line\n"
 	"  --no-lock   do not ask for the shared lock\n",
 	run,

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct cli_command *const commands[] = {&cli_cat, &cli_info, NULL};
+static const struct cli_command *const commands[] = {
+	&cli_cat, &cli_copy, &cli_info, &cli_lock, &cli_residency, &cli_resize, NULL,
+};
 static const struct cli_command *const log_commands[] = {
 	&cli_log_append, &cli_log_cat, &cli_log_info, &cli_log_verify, NULL,
 };

@@ -84,6 +84,11 @@ bool cli_parse_size(const char *text, uint64_t *ret)
 	return true;
 }
 
+bool cli_parse_number(const char *text, uint64_t *ret)
+{
+	return strspn(text, "0123456789") == strlen(text) && cli_parse_size(text, ret);
+}
+
 bool cli_parse_backend(const char *text, uint32_t *ret)
 {
 	if (strcmp(text, "io_uring") == 0)
@@ -93,18 +98,4 @@ bool cli_parse_backend(const char *text, uint32_t *ret)
 	else
 		return false;
 	return true;
-}
-
-void cli_json_string(const char *text)
-{
-	putchar('"');
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p == '"' || *p == '\\')
-			printf("\\%c", *p);
-		else if (*p < 0x20)
-			printf("\\u%04x", *p);
-		else
-			putchar(*p);
-	}
-	putchar('"');
 }

@@ -6,6 +6,7 @@
 #   status 2 filemap cat                   # runs it; remembers status, standard output in $out, error in $err
 
 set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 passed=0 failed=0 skipped=0
 dir=$(mktemp -d "${FILEMAP_TEST_DIR:-${TMPDIR:-/tmp}}/filemap-cli.XXXXXX")
 trap 'chmod -R u+rwx "$dir" 2>/dev/null; rm -rf "$dir"' EXIT
@@ -42,6 +43,11 @@ status() {
 }
 says() { check "the error says '$1'" grep -qF -- "$1" "$dir/.err"; }
 prints() { check "the output says '$1'" grep -qF -- "$1" "$dir/.out"; }
+# holds FAMILY KIND FILE COMMAND...: hold.py runs COMMAND under a lock that Python took; see there.
+holds() { python3 "$here/hold.py" "$@"; }
+json() { python3 -m json.tool --json-lines "$1" >/dev/null; }
+# field FILE EXPRESSION: evaluates it with j = the JSON of the file's first line.
+field() { python3 -c 'import json, os, sys; j = json.loads(open(sys.argv[1]).readline()); print(eval(sys.argv[2]))' "$@"; }
 finish() {
 	echo "t: $passed passed, $failed failed, $skipped skipped"
 	[ $failed = 0 ] || exit 1

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0 OR MIT
-# filemap cat and info, and what they say about input that cannot be mapped.
+# filemap cat, what it says about input that cannot be read, and how it takes output that cannot be written.
 # shellcheck source=tests/cli/t.sh
 . "$(dirname "$0")/t.sh"
 
-head -c 300000 /dev/urandom >big
+head -c 4000000 /dev/urandom >big
 printf 'no newline at the end' >text
 : >empty
 
@@ -13,27 +13,54 @@ check "cat joins files byte for byte" cmp joined <(cat big text empty)
 status 0 filemap cat empty
 check "cat of an empty file prints nothing" [ -z "$out" ]
 
-status 0 filemap info text
-prints "21 bytes"
-prints "inode $(stat -c %i text)"
-status 0 filemap info --json text empty
-check "info --json prints a line a file" [ "$(wc -l <"$dir/.out")" = 2 ]
-if command -v python3 >/dev/null; then
-	check "info --json is JSON" python3 -c 'import json,sys; [json.loads(l) for l in open(sys.argv[1])]' "$dir/.out"
-else
-	skip "no python3 to read the JSON with"
-fi
+# Parts.
+status 0 filemap cat --offset 3 --length 7 text
+check "offset and length cut a part out" [ "$out" = newline ]
+check "a part of a mapped file" cmp <(filemap cat --offset 1K --length 1M big) <(tail -c +1025 big | head -c 1048576)
+status 0 filemap cat --offset 18 text
+check "an offset leaves the rest" [ "$out" = end ]
+status 0 filemap cat --offset 22 text
+check "an offset behind the end leaves nothing" [ -z "$out" ]
+status 0 filemap cat --length 0 text
+check "no length prints nothing" [ -z "$out" ]
+status 2 filemap cat --offset -1 text
+says "not a number of bytes"
+status 2 filemap cat --length 12x text
+
+# Streams.
+check "- is standard input" [ "$(printf 'from a pipe' | filemap cat -)" = "from a pipe" ]
+check "standard input is one of several" [ "$(printf A | filemap cat text - text)" = "$(cat text)A$(cat text)" ]
+check "a large pipe arrives whole" cmp <(cat <big | filemap cat -) big
+check "a part of a pipe" [ "$(printf 0123456789 | filemap cat --offset 2 --length 3 -)" = 234 ]
+check "a file of /proc has content" [ "$(filemap cat /proc/version)" = "$(cat /proc/version)" ]
+mkfifo fifo
+printf 'through a fifo' >fifo &
+status 0 filemap cat fifo
+wait $!
+check "a FIFO is read to its end" [ "$out" = "through a fifo" ]
+status 0 filemap cat /dev/null
+check "the null device is empty" [ -z "$out" ]
+
+# No more than is allowed.
+status 0 filemap cat --max 21 text
+check "exactly so many bytes are allowed" [ "$out" = "$(cat text)" ]
+status 1 filemap cat --max 20 text
+says "File too large"
+check "exactly so many from a pipe" [ "$(printf 12345 | filemap cat --max 5 -)" = 12345 ]
+printf 123456 | filemap cat --max 5 - >"$dir/.out" 2>"$dir/.err"
+check "one byte more from a pipe is refused" [ $? = 1 ]
+says "standard input"
+status 1 filemap cat --max 3999999 big
+check "nothing is printed of a file that is too large" [ ! -s "$dir/.out" ]
 
 status 1 filemap cat missing text
 says "missing"
 says "No such file or directory"
 prints "no newline"
-mkdir d && mkfifo fifo && ln -s missing dangling
+mkdir d && ln -s missing dangling
 status 1 filemap cat d
 says "Is a directory"
-status 1 filemap cat fifo
-says "No such device"
-status 1 filemap cat /dev/null
+status 1 filemap info fifo
 says "No such device"
 status 1 filemap info dangling
 says "No such file or directory"
@@ -44,7 +71,7 @@ status 2 filemap
 status 2 filemap wrong
 status 2 filemap log
 status 2 filemap log wrong
-for command in "" "cat" "info" "log append" "log cat" "log info" "log verify"; do
+for command in "" "cat" "copy" "info" "lock" "residency" "resize" "log append" "log cat" "log info" "log verify"; do
 	# shellcheck disable=SC2086
 	status 0 filemap $command --help
 	prints usage
@@ -55,17 +82,38 @@ prints "filemap 0."
 if command -v flock >/dev/null; then
 	flock -x text "$FILEMAP" cat text >"$dir/.out" 2>"$dir/.err"
 	check "cat refuses a file that flock(1) holds exclusively" [ $? = 1 ]
+	says "(flock)"
 	says "--no-lock"
 	check "cat --no-lock reads it" [ "$(flock -x text "$FILEMAP" cat --no-lock text)" = "$(cat text)" ]
 	check "cat shares with a shared lock" [ "$(flock -s text "$FILEMAP" cat text)" = "$(cat text)" ]
 else
 	skip "no flock(1)"
 fi
+
+# Output that fails.
 if [ -w /dev/full ]; then
 	filemap cat big >/dev/full 2>"$dir/.err"
 	check "a full standard output is a failure" [ $? = 1 ]
 	says "No space left"
+	filemap info big >/dev/full 2>"$dir/.err"
+	check "so it is for what is buffered" [ $? = 1 ]
 else
 	skip "no /dev/full"
 fi
+filemap cat big 2>"$dir/.err" | :
+check "a reader that went away is a failure, no signal" [ "${PIPESTATUS[0]}" = 1 ]
+says "Broken pipe"
+filemap cat text >&- 2>"$dir/.err"
+check "a closed standard output is a failure" [ $? = 1 ]
+says "standard output"
+
+# The pipe holds less than the file: cat is in the middle of it when the file is cut.
+cp big cut
+filemap cat cut 2>"$dir/.err" | {
+	head -c 1 >/dev/null
+	: >cut
+	cat >/dev/null
+}
+check "a file that is cut while it is printed is a failure, no SIGBUS" [ "${PIPESTATUS[0]}" = 1 ]
+says "it was cut to 0 bytes"
 finish
