@@ -160,6 +160,15 @@ FILEMAP_API int filemap_refuse_write(const struct filemap *map);
 	FILEMAP_COPY_(64, order, (to) + FILEMAP_LOW_##order##_, &(value)->low)                     \
 	FILEMAP_COPY_(64, order, (to) + (8 - FILEMAP_LOW_##order##_), &(value)->high)
 
+/* An error, as the compiler is to know: else it warns of numbers that may not have been read (r == 0 && ...). */
+#define FILEMAP_REFUSE_(refusal)                                                                   \
+	{                                                                                          \
+		const int refused_ = (refusal);                                                    \
+		if (refused_ >= 0)                                                                 \
+			__builtin_unreachable();                                                   \
+		return refused_;                                                                   \
+	}
+
 /* The size first, with acquire order: the pointer that belongs to it was published before. */
 #define FILEMAP_ACCESS_DEFINE_(suffix, type, bytes, order)                                         \
 	FILEMAP_API FILEMAP_INLINE_ int filemap_read_##suffix(const struct filemap *map,           \
@@ -168,7 +177,7 @@ FILEMAP_API int filemap_refuse_write(const struct filemap *map);
 		const size_t size_ = __atomic_load_n(&FILEMAP_VIEW_(map)->size, __ATOMIC_ACQUIRE); \
 		const unsigned char *from_;                                                        \
 		if (__builtin_expect(offset > size_ || size_ - offset < bytes, 0))                 \
-			return filemap_refuse_read(map);                                           \
+			FILEMAP_REFUSE_(filemap_refuse_read(map))                                  \
 		from_ = __atomic_load_n(&FILEMAP_VIEW_(map)->data, __ATOMIC_RELAXED) + offset;     \
 		FILEMAP_LOAD_##bytes##_(order, ret, from_)                                         \
 		return 0;                                                                          \

@@ -43,11 +43,11 @@ extern "C" {
 	XX(EPOISONED, -20004, "the window is gone, or an earlier flush failed")                    \
 	XX(EREPLACED, -20005, "the name no longer names the mapped file")                          \
 	XX(EGONE, -20006, "the name does not exist any more")                                      \
-	XX(EFAULT, -20007, "a guarded access hit a fault")                                         \
+	XX(EFAULT, -20007, "a page cannot be accessed")                                            \
 	XX(EMODE, -20008, "not allowed for this kind or state of mapping")                         \
 	XX(ECORRUPT, -20009, "a stored structure is damaged")                                      \
 	XX(EVERSION, -20010, "made by a newer version of filemap")                                 \
-	XX(EBUSY, -20011, "still in use by asynchronous work, a pin or a reader")                  \
+	XX(EBUSY, -20011, "still in use by asynchronous work, a pin, a reader or another window")  \
 	XX(EFORKED, -20012, "only the process that opened the handle may do this")
 
 #define FILEMAP_ERROR_DEFINE_(name, value, text) FILEMAP_##name = (value),
@@ -61,8 +61,10 @@ enum filemap_error_code { FILEMAP_ERROR_MAP(FILEMAP_ERROR_DEFINE_) };
  * What failed, and at which step.
  *
  * Passed as the last argument by callers who want more than a code; NULL is
- * always allowed. Written on failure only. The strings are static: the record
+ * always allowed. Written on failure only, so it need not be initialised before
+ * and is not to be looked at after a success. The strings are static: the record
  * may be copied, kept and dropped freely, and nothing in it is to be freed.
+ * Functions that take none fail for one reason, which filemap_strerror() tells.
  */
 struct filemap_error {
 	int32_t code;        /* what the function returned */

@@ -147,7 +147,7 @@ FILEMAP_API int filemap_cursor_read_until(struct filemap_cursor *cursor, unsigne
 		const size_t offset_ = FILEMAP_CAST_(size_t, at_);                                 \
 		int r_;                                                                            \
 		if (__builtin_expect(FILEMAP_CURSOR_LACKS_(bytes), 0))                             \
-			return filemap_refuse_read(cursor->map);                                   \
+			FILEMAP_REFUSE_(filemap_refuse_read(cursor->map))                          \
 		r_ = filemap_read_##suffix(cursor->map, offset_, ret);                             \
 		if (r_ == 0)                                                                       \
 			cursor->position += bytes;                                                 \

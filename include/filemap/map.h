@@ -20,8 +20,9 @@
  *
  * In a forked child that did not open the handle, reads, stores and flushes work, filemap_resize() is
  * FILEMAP_EFORKED, and filemap_close() unmaps and closes without touching the lock. What FILEMAP_DONTFORK
- * keeps from a child can be neither touched nor advised, discarded, locked or counted there
- * (FILEMAP_EFORKED). A child that libc did not make (clone(2), vfork(2)) is not recognised as one.
+ * keeps from a child can be neither touched nor advised, discarded, locked, counted, refreshed, frozen or
+ * thawed there (FILEMAP_EFORKED). A child that libc did not make (clone(2), vfork(2)) is not recognised as
+ * one.
  *
  * A handle must not be NULL except where it is said; a closed one must not be used at all.
  */
@@ -58,7 +59,7 @@ extern "C" {
 #define FILEMAP_POPULATE (1u << 9) /* FDA: bring the pages in at once; those that cannot be are left out */
 #define FILEMAP_PIN_PARENT (1u << 10) /* F: keep the directory open, as FILEMAP_WRITE always does */
 #define FILEMAP_DOWNGRADE_ON_FREEZE (1u << 11) /* FDW: filemap_freeze() gives others the shared lock */
-#define FILEMAP_NORESERVE (1u << 12) /* CA, private: count no swap space for pages never written */
+#define FILEMAP_NORESERVE (1u << 12) /* CA, private, not huge: count no swap space for unwritten pages */
 #define FILEMAP_STACK (1u << 13) /* A, private: suitable as a thread's stack */
 #define FILEMAP_HUGE_2M (1u << 14) /* A, private: pages of 2 MiB from the system's pool, or -ENOMEM */
 #define FILEMAP_HUGE_1G (1u << 15) /* A, private: pages of 1 GiB, likewise; excludes HUGE_2M */
@@ -135,7 +136,7 @@ struct filemap_options {
 	uint64_t offset;       /* of the window in the file, in bytes; any value up to its end */
 	uint64_t length;       /* in bytes; 0 or FILEMAP_TO_END = to the end of the file, following it */
 	uint64_t size;         /* WRITE: an empty (new or truncated) file gets it; others keep theirs */
-	uint64_t reserve;      /* bytes of address space from the window's start, including it; 0 = none */
+	uint64_t reserve;      /* bytes of address space from the window's start, at least the window; 0 = none */
 	uint32_t permissions;  /* of a created file, before the umask; 0 = 0666 */
 	uint32_t lock_family;  /* FILEMAP_LOCK_FLOCK and its like */
 	uint32_t lock_wait_ms; /* 0 = fail at once; FILEMAP_FOREVER; a signal ends the wait */
@@ -147,7 +148,11 @@ struct filemap_options {
 	void *on_remove_context; /* must be NULL */
 };
 
-/** Options made in place: `FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 4096)`. Not in C++. */
+/**
+ * Options made in place: `FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 4096)`.
+ *
+ * A pointer that is valid until the end of the block that it stands in. Not in C++: filemap_options_init().
+ */
 #ifndef __cplusplus
 #define FILEMAP_OPTIONS(...)                                                                       \
 	(&(const struct filemap_options){.struct_size = sizeof(struct filemap_options), __VA_ARGS__})
@@ -319,7 +324,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_open_fd(int fd, unsigned mode, const s
  * @param path       Borrowed; "-" is a file of that name, not standard input: see filemap_read_fd().
  * @param max_bytes  The most that the content may have; FILEMAP_TO_END = no limit.
  * @param options    Borrowed; as for filemap_open() with FILEMAP_READ, but `offset`, `length`, `reserve` and
- *                   the flag EMPTY must be 0.
+ *                   the flag EMPTY must be 0. What concerns pages (`advice`, MLOCK, POPULATE, DONTFORK,
+ *                   DONTDUMP) has an effect only where the file is mapped.
  * @retval -EFBIG    There is at least one byte more than @p max_bytes.
  * @retval -EISDIR   A directory.
  * Otherwise as filemap_open() and read(2). Any thread. Blocks. @since 0.1
@@ -498,7 +504,8 @@ FILEMAP_API const void *filemap_data(const struct filemap *map);
 /**
  * The first byte of the window, for writing; otherwise as filemap_data().
  *
- * @return NULL if the mapping is not FILEMAP_WRITE or is poisoned.
+ * @return NULL if it cannot be written now: READ, EXEC, wrapped bytes, frozen or poisoned. In mode COW what is
+ * stored stays in this process.
  * Class R. @since 0.1
  */
 FILEMAP_API void *filemap_data_mut(struct filemap *map);
@@ -618,7 +625,8 @@ FILEMAP_API int filemap_poison_cause(const struct filemap *map);
  * It covers every flush that failed, in whole pages, and never shrinks. To recover, rewrite it from a
  * source you trust through a new handle, and flush that: the bytes that can be read may only be cached.
  *
- * @param ret_offset, ret_length  Bytes from the start of the file; may reach past its end. Written if 1.
+ * @param ret_offset  Bytes from the start of the file. Written if 1.
+ * @param ret_length  Bytes; may reach past the file's end. Written if 1.
  * @retval 1  There is such a range.
  * @retval 0  No flush failed.
  * Class R. @since 0.1
@@ -760,7 +768,7 @@ FILEMAP_API int filemap_zero(struct filemap *map, size_t offset, size_t length);
  * The bytes are written to a file without a name in the same directory (or, where there are none, under a
  * hidden temporary one), synced, given the name, and the directory is synced. Where the range is a file's own
  * and the file system can, blocks are shared or copied by the kernel; bytes that others change meanwhile may
- * be copied in part. Permissions are 0666 before the umask.
+ * be copied in part. Holes of the file stay holes. Permissions are 0666 before the umask.
  *
  * @param new_path  Borrowed; never overwritten.
  * @param length    Bytes; FILEMAP_TO_END = the rest; 0 makes an empty file.
@@ -875,9 +883,10 @@ FILEMAP_API int filemap_writeback(struct filemap *map, size_t offset, size_t len
  * not lie within one sector of the device (512 bytes, aligned in the file) may be torn, so give it a checksum.
  * In COW and memory nothing is durable; the header is stored all the same.
  *
- * @param data_offset, data_length      As for filemap_flush_range(): the data, already stored.
- * @param header_offset, header_length  Where the header goes; at most 4096 bytes.
- * @param header                        Borrowed; must not lie within the window.
+ * @param data_offset    As for filemap_flush_range(), with @p data_length: the data, already stored.
+ * @param header_offset  Where the header goes, in bytes from the window's start.
+ * @param header         Borrowed; must not lie within the window. In the byte order that the file has.
+ * @param header_length  Bytes; at most 4096.
  * @retval 0                  Both are durable.
  * @retval FILEMAP_EOPTION    The header is NULL or longer than 4096 bytes, or overlaps the data; nothing was
  *                            done.

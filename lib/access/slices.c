@@ -67,7 +67,9 @@ static int grow_to(struct filemap *map, size_t end, struct filemap_error *reterr
 		return fm__fail(reterr, r, "get file size", "file");
 	if (status.size >= needed) { /* there is room in the file, so others grew it or the length is fixed */
 		r = filemap_refresh(map, NULL, reterr);
-		if (r < 0 || filemap_size(map) >= end)
+		if (filemap_size(map) >= end) /* also if the reserve could not hold all of the file */
+			return 0;
+		if (r < 0)
 			return r;
 		return fm__fail(reterr, FILEMAP_ERANGE, "grow window", "length");
 	}

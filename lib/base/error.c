@@ -99,6 +99,17 @@ static void format_range(const struct filemap_error *error, char *to, size_t siz
 		(void)snprintf(to, size, ", offset %llu, %llu bytes", offset, length);
 }
 
+/* "open file" of a "file": the phrase says it. */
+static int says(const char *step, const char *subject)
+{
+	const size_t length = strlen(subject);
+
+	for (const char *p = strstr(step, subject); p; p = strstr(p + 1, subject))
+		if ((p == step || p[-1] == ' ') && (p[length] == '\0' || p[length] == ' '))
+			return 1;
+	return 0;
+}
+
 /* A piece is printed between its delimiters, or not at all. */
 #define PIECE(before, text, after) (text) ? (before) : "", (text) ? (text) : "", (text) ? (after) : ""
 
@@ -110,13 +121,14 @@ FILEMAP_API int filemap_error_format(const struct filemap_error *error, char *bu
 	char range[80];
 	format_range(error, range, sizeof range);
 
+	const char *step = error->step ? error->step : "unknown step";
+	const char *subject = error->subject && !says(step, error->subject) ? error->subject : NULL;
 	const char *detail = error->detail[0] ? error->detail : NULL;
 	const char *cause = NULL;
 	if (error->sys_errno > 0 && error->code != -error->sys_errno)
 		cause = errno_text(error->sys_errno);
 
-	return snprintf(buf, size, "%s%s%s%s%s%s%s%s: %s%s%s%s%s%s%s",
-			error->step ? error->step : "unknown step", PIECE(" ", error->subject, ""),
+	return snprintf(buf, size, "%s%s%s%s%s%s%s%s: %s%s%s%s%s%s%s", step, PIECE(" ", subject, ""),
 			PIECE(" '", detail, "'"), range, filemap_strerror(error->code),
 			PIECE(" (", cause, ")"), PIECE("; ", error->hint, ""));
 }

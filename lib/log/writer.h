@@ -181,7 +181,6 @@ int fm__log_reached(const struct filemap_log *log, unsigned level, uint64_t targ
 int fm__log_sleep(struct filemap_log *log, pthread_cond_t *cond, const struct fm__log_deadline *deadline);
 
 /* ---- group.c: queue mode ---- */
-int fm__log_group_poll(struct filemap_log *log);
 int fm__log_group_reach(struct filemap_log *log, uint64_t target, const struct fm__log_deadline *deadline);
 void fm__log_group_abandon(struct filemap_log *log);
 

@@ -4,33 +4,7 @@
  *
  * Invariant: the descriptor changes hands on success only.
  */
-#include "base/error.h"
 #include "map/construct.h"
-#include "map/memory.h"
-#include "sys/sys.h"
-
-static int map_whole(struct filemap *map, struct filemap_error *reterr)
-{
-	const struct fm__plan plain = {.mode = map->mode};
-	struct fm__span span;
-	struct stat status;
-	int r;
-
-	r = fm__sys_fstat(fm__filemap_fd(map), &status);
-	if (r < 0)
-		return fm__fail(reterr, r, "read file size", "file");
-	r = fm__plan_window(map, (uint64_t)status.st_size, &span, reterr);
-	if (r < 0)
-		return r;
-	r = fm__filemap_map(map, &span);
-	if (r < 0)
-		return fm__fail(reterr, r, "map", "file");
-	r = fm__memory_prepare(map, &plain, span.size, reterr);
-	if (r < 0)
-		return r;
-	fm__filemap_publish(map, &span);
-	return 0;
-}
 
 int fm__map_adopt(int fd, const char *path, unsigned mode, uint32_t flags, struct filemap **ret_map,
 		  struct filemap_error *reterr)
@@ -49,7 +23,7 @@ int fm__map_adopt(int fd, const char *path, unsigned mode, uint32_t flags, struc
 		return r;
 	map->origin->lock.family = FILEMAP_LOCK_NONE;
 	map->origin->backing->fd = fd;
-	r = map_whole(map, reterr);
+	r = fm__fill_as_it_is(map, reterr);
 	if (r < 0)
 		map->origin->backing->fd = -1;
 	return fm__construct_end(map, r, ret_map, reterr);

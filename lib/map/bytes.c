@@ -14,13 +14,6 @@
 #include "map/construct.h"
 #include "sys/sys.h"
 
-static int check_mode(unsigned mode, struct filemap_error *reterr)
-{
-	if (mode == FILEMAP_READ || mode == FILEMAP_EXEC || mode == FILEMAP_COW || mode == FILEMAP_WRITE)
-		return 0;
-	return fm__options_refuse(reterr, "mode", "a mode is one of READ, EXEC, COW and WRITE");
-}
-
 int fm__bytes_new(const char *label, size_t room, struct filemap **ret, struct filemap_error *reterr)
 {
 	const struct fm__plan plan = {
@@ -67,7 +60,7 @@ int filemap_from_bytes(const char *label, unsigned mode, const void *bytes, size
 
 	if (!ret_map)
 		return fm__options_refuse(reterr, "ret_map", NULL);
-	r = check_mode(mode, reterr);
+	r = fm__mode_check(mode, reterr);
 	if (r < 0)
 		return r;
 	if (!bytes && length != 0)

@@ -53,22 +53,6 @@ static int kernel_does_not_copy(int64_t r)
 	       r == -EPERM;
 }
 
-/* As much as the kernel can do: all, or less where it cannot, or where the file ends. */
-static int copy_in_kernel(const struct source *source, int fd, uint64_t *done)
-{
-	int from_fd = fm__filemap_fd(source->map);
-	while (*done < source->length) {
-		int64_t n = fm__sys_copy_range(from_fd, source->file_offset + *done, fd, *done,
-					       FM_MIN(source->length - *done, PIECE));
-		if (n == 0 || kernel_does_not_copy(n))
-			return 0;
-		if (n < 0)
-			return (int)n;
-		*done += (uint64_t)n;
-	}
-	return 0;
-}
-
 /* Pages behind the end cannot be read, and the rest of the last one reads as zeros. */
 static int check_not_cut(const struct source *source, struct filemap_error *reterr)
 {
@@ -88,9 +72,76 @@ static int check_not_cut(const struct source *source, struct filemap_error *rete
 	return FILEMAP_ERANGE;
 }
 
+/* 1 = up to `end`; 0 = the kernel does not copy more, or the file ends. */
+static int copy_piece(const struct source *source, int fd, uint64_t *done, uint64_t end)
+{
+	int from_fd = fm__filemap_fd(source->map);
+	while (*done < end) {
+		int64_t n = fm__sys_copy_range(from_fd, source->file_offset + *done, fd, *done,
+					       FM_MIN(end - *done, PIECE));
+		if (n == 0 || kernel_does_not_copy(n))
+			return 0;
+		if (n < 0)
+			return (int)n;
+		*done += (uint64_t)n;
+	}
+	return 1;
+}
+
+/* Holes stay holes. Where the file system does not tell them, all is data. */
+static void find_data(const struct source *source, uint64_t done, uint64_t *ret_data, uint64_t *ret_end)
+{
+	int fd = fm__filemap_fd(source->map);
+	int64_t data = fm__sys_seek_data(fd, source->file_offset + done);
+	int64_t hole = data < 0 ? data : fm__sys_seek_hole(fd, (uint64_t)data);
+
+	*ret_data = data < 0 ? done : (uint64_t)data - source->file_offset;
+	*ret_end = hole < 0 ? source->length : (uint64_t)hole - source->file_offset;
+	if (data == -ENXIO)
+		*ret_data = source->length;
+	*ret_data = FM_MIN(*ret_data, source->length);
+	*ret_end = FM_MIN(*ret_end, source->length);
+}
+
+/* Behind the end of a file that was cut there is no data either. */
+static int end_in_hole(const struct source *source, int fd, struct filemap_error *reterr)
+{
+	int r = check_not_cut(source, reterr);
+	if (r < 0)
+		return r;
+	r = fm__sys_ftruncate(fd, source->length);
+	return r < 0 ? fm__fail(reterr, r, step, "file") : 0;
+}
+
+/* As much as the kernel can do: all, or less where it cannot, or where the file ends. */
+static int copy_in_kernel(const struct source *source, int fd, uint64_t *done, struct filemap_error *reterr)
+{
+	bool ends_in_hole = false;
+	uint64_t end;
+	int r = 1;
+
+	while (r > 0 && *done < source->length) {
+		find_data(source, *done, done, &end);
+		ends_in_hole = *done == source->length;
+		r = copy_piece(source, fd, done, end);
+	}
+	if (r > 0 && ends_in_hole)
+		r = end_in_hole(source, fd, reterr);
+	else if (r < 0)
+		fm__fail(reterr, r, step, "file");
+	return r < 0 ? r : 0;
+}
+
+static int write_bytes(const struct source *source, int fd, uint64_t done)
+{
+	if (fm__filemap_is_absent(source->map))
+		return -EFAULT;
+	return fm__sys_pwrite(fd, source->bytes + done, source->length - (size_t)done, done);
+}
+
 static int copy_from_memory(const struct source *source, int fd, uint64_t done, struct filemap_error *reterr)
 {
-	int written = fm__sys_pwrite(fd, source->bytes + done, source->length - (size_t)done, done);
+	int written = write_bytes(source, fd, done);
 	int r;
 
 	if (written < 0 && written != -EFAULT)
@@ -109,9 +160,9 @@ static int fill(int fd, void *context, struct filemap_error *reterr)
 	uint64_t done = 0;
 
 	if (source->map->kind == FM_KIND_FILE && source->map->mode != FILEMAP_COW) {
-		int r = copy_in_kernel(source, fd, &done);
+		int r = copy_in_kernel(source, fd, &done, reterr);
 		if (r < 0)
-			return fm__fail(reterr, r, step, "file");
+			return r;
 	}
 	return done < source->length ? copy_from_memory(source, fd, done, reterr) : 0;
 }

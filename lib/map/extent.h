@@ -15,7 +15,8 @@ int fm__extent_grow_shared(int fd, uint64_t from, uint64_t to, uint32_t flags);
 /* As without SPARSE, where RLIMIT_FSIZE is known not to be set. */
 int fm__extent_grow_unlimited(int fd, uint64_t from, uint64_t to);
 
-/* Find out, changing neither size nor content, whether `size` bytes of blocks can be had. */
+/* Find out, changing no content, whether `size` bytes of blocks can be had; if not, the file is cut back to
+ * `old_size`. */
 int fm__extent_try(int fd, uint64_t old_size, uint64_t size);
 
 /* Write zeros into [from, to). */

@@ -75,7 +75,7 @@ static int start(struct opening *o, const char *path, struct filemap_error *rete
 	o->name = path;
 	if (!(o->how & HOW_CREATE))
 		return 0;
-	r = fm__parent_open(path, o->how & FILEMAP_FILE_DURABLE ? O_RDONLY : O_PATH, &o->name);
+	r = fm__parent_open(AT_FDCWD, path, o->how & FILEMAP_FILE_DURABLE ? O_RDONLY : O_PATH, &o->name);
 	if (r < 0)
 		return fm__fail(reterr, r, "open parent directory", "parent directory");
 	o->dirfd = r;
@@ -279,7 +279,8 @@ static int sync_parent_of(const char *name_path, const char *path, struct filema
 	const char *slash = strrchr(name_path, '/'), *name;
 	if (*name_path == '\0' || is_dot_or_dots(slash ? slash + 1 : name_path))
 		return fm__options_refuse(reterr, "path", "its last component must be a name");
-	return sync_and_close(fm__parent_open(name_path, O_RDONLY, &name), path, "parent directory", reterr);
+	return sync_and_close(fm__parent_open(AT_FDCWD, name_path, O_RDONLY, &name), path, "parent directory",
+			      reterr);
 }
 
 int filemap_sync_parent(const char *path, struct filemap_error *reterr)

@@ -7,7 +7,7 @@
  * fail and changes nothing: the pages behind the end of the file become valid as the file grows.
  *
  * What can fail from there on, and what it leaves:
- *   1. trying the blocks for TRUNCATE with a size: the file is as it was
+ *   1. trying the size and its blocks for TRUNCATE: the file is cut back to what it was
  *   2. truncating: the file is as it was
  *   3. allocating: a new file is removed, an empty one is empty again; only after 1 and 2 succeeded and
  *      somebody else took the blocks in between is a truncated file left empty
@@ -72,18 +72,26 @@ int fm__plan_window(const struct filemap *map, uint64_t final, struct fm__span *
 	return 0;
 }
 
-/* With TRUNCATE, blocks are tried for while the content is still there: a full disk costs nothing. */
+/* What may not be as long as that, by a limit of the process or of the file system, is found out by trying. */
+static int try_size(const struct fm__plan *plan, int fd, uint64_t size)
+{
+	int r = plan->size > size ? fm__sys_ftruncate(fd, plan->size) : 0;
+	if (r < 0 || plan->size == 0 || (plan->flags & FILEMAP_SPARSE))
+		return r;
+	return fm__extent_try(fd, size, plan->size);
+}
+
+/* With TRUNCATE, size and blocks are tried for while the content is still there: a full disk costs nothing. */
 static int empty_file(const struct fm__plan *plan, int fd, uint64_t size, struct filemap_error *reterr)
 {
-	int r;
-
-	if (plan->size > 0 && !(plan->flags & FILEMAP_SPARSE)) {
-		r = fm__extent_try(fd, size, plan->size);
-		if (r < 0)
-			return fm__fail(reterr, r, "allocate blocks", "file");
-	}
+	int r = try_size(plan, fd, size);
+	if (r < 0)
+		return fm__fail(reterr, r, "allocate blocks", "file");
 	r = fm__sys_ftruncate(fd, 0);
-	return r < 0 ? fm__fail(reterr, r, "truncate", "file") : 0;
+	if (r >= 0)
+		return 0;
+	fm__sys_ftruncate(fd, size); /* what was tried */
+	return fm__fail(reterr, r, "truncate", "file");
 }
 
 /* Those who cooperate may have looked at the file meanwhile: for them it stays as long as it got. */
@@ -131,6 +139,26 @@ static int map_span(struct filemap *map, const struct fm__plan *plan, const stru
 	if (r < 0)
 		return fm__fail(reterr, r, "map", "file");
 	return fm__memory_prepare(map, plan, span->size, reterr);
+}
+
+int fm__fill_as_it_is(struct filemap *map, struct filemap_error *reterr)
+{
+	const struct fm__plan plain = {.mode = map->mode};
+	struct fm__span span;
+	struct stat status;
+	int r;
+
+	r = fm__sys_fstat(fm__filemap_fd(map), &status);
+	if (r < 0)
+		return fm__fail(reterr, r, "read file size", "file");
+	r = fm__plan_window(map, (uint64_t)status.st_size, &span, reterr);
+	if (r < 0)
+		return r;
+	r = map_span(map, &plain, &span, reterr);
+	if (r < 0)
+		return r;
+	fm__filemap_publish(map, &span);
+	return 0;
 }
 
 /* From the file's size to pages that are mapped within its final size. */

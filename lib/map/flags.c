@@ -76,6 +76,9 @@ int fm__flags_check(uint32_t flags, unsigned where, struct filemap_error *reterr
 		return refuse_flag(reterr, "NO_DURABLE_NAME", "it needs CREATE or CREATE_NEW");
 	if ((flags & FILEMAP_HUGE_2M) && (flags & FILEMAP_HUGE_1G))
 		return refuse_flag(reterr, "HUGE_1G", "choose one of HUGE_2M and HUGE_1G");
+	if ((flags & FILEMAP_NORESERVE) && (flags & (FILEMAP_HUGE_2M | FILEMAP_HUGE_1G)))
+		return refuse_flag(reterr, "NORESERVE",
+				   "a huge page that is missing later would be a signal");
 	return 0;
 }
 

@@ -46,6 +46,14 @@ int filemap_flush(struct filemap *map)
 	return filemap_flush_range(map, 0, FILEMAP_TO_END);
 }
 
+/* Through the pages, or through the descriptor where this process has none. */
+static int write_pages(const struct filemap *map, uint64_t start, uint64_t bytes)
+{
+	if (fm__filemap_is_absent(map))
+		return fm__sys_flush_range(fm__filemap_fd(map), start, bytes);
+	return fm__sys_msync(map->region + (size_t)(start - map->file_start), (size_t)bytes);
+}
+
 int filemap_flush_range(struct filemap *map, size_t offset, size_t length)
 {
 	uint64_t start, bytes;
@@ -54,7 +62,7 @@ int filemap_flush_range(struct filemap *map, size_t offset, size_t length)
 	r = cover(map, offset, length, &start, &bytes);
 	if (r < 0 || bytes == 0)
 		return r;
-	r = fm__sys_msync(map->region + (size_t)(start - map->file_start), (size_t)bytes);
+	r = write_pages(map, start, bytes);
 	return settle(map->origin->backing, r, start, bytes);
 }
 

@@ -98,7 +98,7 @@ static int check_mapping(const struct filemap *map, const char *step, struct fil
 		return fm__fail(reterr, r, step, "mapping");
 	if (map->kind == FM_KIND_BORROWED)
 		return fm__fail(reterr, FILEMAP_EMODE, step, "mapping");
-	return 0;
+	return fm__filemap_is_absent(map) ? fm__fail(reterr, FILEMAP_EFORKED, step, "process") : 0;
 }
 
 /* From thawed, or to executable. */
@@ -168,9 +168,9 @@ int filemap_freeze_exec(struct filemap *map, struct filemap_error *reterr)
 int filemap_thaw(struct filemap *map, struct filemap_error *reterr)
 {
 	static const char *const step = "thaw";
-	int r = fm__filemap_check_window(map);
+	int r = check_mapping(map, step, reterr);
 	if (r < 0)
-		return fm__fail(reterr, r, step, "mapping");
+		return r;
 	if (!(map->mode & (FILEMAP_WRITE | FILEMAP_COW)))
 		return fm__fail(reterr, FILEMAP_EMODE, step, "mode");
 	if (map->frozen == FM_THAWED)

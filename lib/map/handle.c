@@ -31,11 +31,14 @@ int fm__filemap_new(struct fm__origin *origin, const struct fm__plan *plan, stru
 	return 0;
 }
 
-/* A child never had what DONTFORK kept from it; something else may be at that address. */
+bool fm__filemap_is_absent(const struct filemap *map)
+{
+	return (map->flags & FILEMAP_DONTFORK) && fm__origin_is_inherited(map->origin);
+}
+
 static void unmap_region(struct filemap *map)
 {
-	bool absent = (map->flags & FILEMAP_DONTFORK) && fm__origin_is_inherited(map->origin);
-	if (map->region && !absent)
+	if (map->region && !fm__filemap_is_absent(map))
 		fm__sys_unmap(map->region, map->region_length);
 }
 
@@ -78,12 +81,13 @@ static int memory_flags(const struct filemap *map)
 	return flags;
 }
 
-/* Address space that is only reserved is not asked of the swap space. */
+/* Address space that is only reserved is not asked of the swap space. Of the pool of huge pages it is: there is
+ * nothing else behind them, and a page that is missing later would be a signal. */
 int fm__filemap_map_flags(const struct filemap *map)
 {
 	bool memory = map->kind == FM_KIND_MEMORY;
 	int flags = memory ? memory_flags(map) : map->mode == FILEMAP_COW ? MAP_PRIVATE : MAP_SHARED;
-	if ((map->flags & FILEMAP_NORESERVE) || (memory && map->reserve != 0))
+	if ((map->flags & FILEMAP_NORESERVE) || (memory && map->reserve != 0 && !huge_log2(map)))
 		flags |= MAP_NORESERVE;
 	return flags;
 }

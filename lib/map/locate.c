@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/util.h"
+#include "map/parent.h"
 #include "sys/sys.h"
 
 #define ROUNDS 8
@@ -30,34 +31,18 @@ static int base_dir(const struct fm__origin *origin, const struct fm__plan *plan
 }
 
 /* A directory that may only be searched is good for everything but syncing it. */
-static int open_directory(struct fm__origin *origin, int dirfd, const char *path)
+static int open_parent(struct fm__origin *origin, int dirfd)
 {
-	int r = fm__sys_openat(dirfd, path, O_RDONLY | O_DIRECTORY, 0);
+	const char *unused;
+	int r = fm__parent_open(dirfd, origin->path, O_RDONLY, &unused);
 	if (r == -EACCES) {
-		r = fm__sys_openat(dirfd, path, O_PATH | O_DIRECTORY, 0);
+		r = fm__parent_open(dirfd, origin->path, O_PATH, &unused);
 		origin->parent_is_path = r >= 0;
 	}
 	if (r < 0)
 		return r;
 	origin->parent_fd = r;
 	return 0;
-}
-
-static int open_parent(struct fm__origin *origin, int dirfd)
-{
-	const char *path = origin->path, *slash = strrchr(path, '/');
-	char *directory;
-	int r;
-
-	if (!slash)
-		return open_directory(origin, dirfd, ".");
-	directory = fm__strdup(path);
-	if (!directory)
-		return -ENOMEM;
-	directory[slash - path + (slash == path)] = '\0';
-	r = open_directory(origin, dirfd, directory);
-	fm__free(directory);
-	return r;
 }
 
 int fm__locate_pin(struct fm__origin *origin, const struct fm__plan *plan, struct filemap_error *reterr)

@@ -2,7 +2,8 @@
 /*
  * locking: the advisory lock as the program sees it.
  *
- * Invariant: a mapping that can store without COOPERATE never shares its lock with readers.
+ * Invariant: the exclusive lock of a mapping that can store is never shared with readers, unless COOPERATE.
+ * Who gave it up may take what there is.
  */
 #include "base/error.h"
 #include "map/permit.h"

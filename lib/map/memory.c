@@ -22,9 +22,7 @@ int fm__memory_check(const struct filemap *map)
 		return r;
 	if (map->kind == FM_KIND_BORROWED)
 		return FILEMAP_EMODE;
-	if ((map->flags & FILEMAP_DONTFORK) && fm__origin_is_inherited(map->origin))
-		return FILEMAP_EFORKED;
-	return 0;
+	return fm__filemap_is_absent(map) ? FILEMAP_EFORKED : 0;
 }
 
 /* [offset, offset + length) lies within the window. */

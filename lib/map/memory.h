@@ -12,8 +12,7 @@ struct fm__pages {
 	uint64_t start; /* in the file */
 };
 
-/* 0, or FILEMAP_EPOISONED, FILEMAP_EMODE for borrowed bytes, FILEMAP_EFORKED where DONTFORK kept the pages
- * from this process and something else may be at their address. */
+/* 0, or FILEMAP_EPOISONED, FILEMAP_EMODE for borrowed bytes, FILEMAP_EFORKED where they are absent. */
 int fm__memory_check(const struct filemap *map);
 
 /* FILEMAP_ERANGE if the range does not lie within the window. */

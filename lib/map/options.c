@@ -107,7 +107,7 @@ static int check_empty(const struct filemap_options *o, struct filemap_error *re
 	return 0;
 }
 
-static int check_mode(unsigned mode, struct filemap_error *reterr)
+int fm__mode_check(unsigned mode, struct filemap_error *reterr)
 {
 	switch (mode) {
 	case FILEMAP_READ:
@@ -229,7 +229,7 @@ static int plan_file(unsigned mode, unsigned read, const struct filemap_options 
 	struct filemap_options o;
 	int r;
 
-	r = check_mode(mode, reterr);
+	r = fm__mode_check(mode, reterr);
 	if (r < 0)
 		return r;
 	r = read_options(options, where, &o, reterr);

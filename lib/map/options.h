@@ -27,6 +27,9 @@ struct fm__plan {
 	int dirfd;         /* where the path starts */
 };
 
+/* FILEMAP_EOPTION unless it is exactly one of the four. */
+int fm__mode_check(unsigned mode, struct filemap_error *reterr);
+
 /* Each makes a plan without a system call, or names the field that is wrong. */
 int fm__plan_named(int dirfd, const char *path, unsigned mode, const struct filemap_options *options,
 		   struct fm__plan *ret, struct filemap_error *reterr);

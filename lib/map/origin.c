@@ -64,12 +64,18 @@ static void link_in(struct fm__origin *origin, struct filemap *map)
 	__atomic_add_fetch(&origin->window_count, 1, __ATOMIC_RELEASE);
 }
 
-static void link_out(struct filemap *map)
+/* Whether it was the last. Counting is the last look at the origin: who is alone from then on may free it. */
+static bool link_out(struct filemap *map)
 {
+	struct fm__origin *origin = map->origin;
+	bool last;
+
 	*map->window_link = map->next_window;
 	if (map->next_window)
 		map->next_window->window_link = map->window_link;
-	__atomic_sub_fetch(&map->origin->window_count, 1, __ATOMIC_RELEASE);
+	last = !origin->windows;
+	__atomic_sub_fetch(&origin->window_count, 1, __ATOMIC_RELEASE);
+	return last;
 }
 
 struct filemap *fm__origin_room(struct fm__origin *origin)
@@ -91,15 +97,13 @@ void fm__origin_join(struct fm__origin *origin, struct filemap *map)
 
 static bool leave_last(struct filemap *map)
 {
-	const struct fm__origin *origin = map->origin;
 	bool last;
 
 	/* Alone, and it stays so: only through a window of it could another one join. */
-	if (__atomic_load_n(&origin->window_count, __ATOMIC_ACQUIRE) == 1)
+	if (__atomic_load_n(&map->origin->window_count, __ATOMIC_ACQUIRE) == 1)
 		return true;
 	fm__process_lock();
-	link_out(map);
-	last = !origin->windows;
+	last = link_out(map);
 	fm__process_unlock();
 	return last;
 }

@@ -12,18 +12,24 @@
 
 #include "sys/sys.h"
 
-int fm__parent_open(const char *path, int access, const char **ret_name)
+static int open_directory_of(int dirfd, const char *path, const char *slash, int access)
 {
-	const char *slash = strrchr(path, '/');
-	char *directory = fm__strdup(slash ? path : ".");
+	char *directory = fm__strdup(path);
 	int r;
 
 	if (!directory)
 		return -ENOMEM;
-	if (slash)
-		directory[slash - path + (slash == path)] = '\0';
-	r = fm__sys_openat(AT_FDCWD, directory, access | O_DIRECTORY, 0);
+	directory[slash - path + (slash == path)] = '\0';
+	r = fm__sys_openat(dirfd, directory, access | O_DIRECTORY, 0);
 	fm__free(directory);
+	return r;
+}
+
+int fm__parent_open(int dirfd, const char *path, int access, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	int r = slash ? open_directory_of(dirfd, path, slash, access)
+		      : fm__sys_openat(dirfd, ".", access | O_DIRECTORY, 0);
 	if (r >= 0)
 		*ret_name = slash ? slash + 1 : path;
 	return r;

@@ -4,10 +4,11 @@
 #define FM_MAP_PARENT_H
 
 /*
- * Open what stands before the last slash of a path, or the working directory. Returns the descriptor, which
- * is the caller's, or -errno. *ret_name points into `path`: what stands behind that slash, which can be "".
- * `access` is O_RDONLY for a directory that is to be synced, or O_PATH where searching it is enough.
+ * Open what stands before the last slash of a path, or `dirfd`, where a relative path starts. Returns the
+ * descriptor, which is the caller's, or -errno. *ret_name points into `path`: what stands behind that slash,
+ * which can be "". `access` is O_RDONLY for a directory that is to be synced, or O_PATH where searching it is
+ * enough.
  */
-int fm__parent_open(const char *path, int access, const char **ret_name);
+int fm__parent_open(int dirfd, const char *path, int access, const char **ret_name);
 
 #endif

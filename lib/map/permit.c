@@ -2,20 +2,21 @@
 /*
  * permit: what a window can do to the pages of its file now.
  *
- * Invariant: a private copy is its own affair; only FILEMAP_WRITE stores into the file.
+ * Invariant: a private copy is its own affair; only FILEMAP_WRITE stores into the file. The pages of a window
+ * that is gone stay mapped, as they were, until it is closed: it counts like any other.
  */
 #include "map/permit.h"
 
 bool fm__can_store(const struct filemap *map, uint64_t unused)
 {
 	(void)unused;
-	return map->mode == FILEMAP_WRITE && map->frozen == FM_THAWED && !filemap_is_poisoned(map);
+	return map->mode == FILEMAP_WRITE && map->frozen == FM_THAWED;
 }
 
 bool fm__can_execute(const struct filemap *map, uint64_t unused)
 {
 	(void)unused;
-	return filemap_is_exec(map) && !filemap_is_poisoned(map);
+	return filemap_is_exec(map);
 }
 
 bool fm__lock_permits_stores(const struct fm__origin *origin)

@@ -46,6 +46,9 @@ int fm__filemap_new(struct fm__origin *origin, const struct fm__plan *plan, stru
 /* As if never opened: releases whatever it has by now, and the origin with its last window. */
 void fm__filemap_free(struct filemap *map);
 
+/* Whether DONTFORK kept the pages from this process, a child: something else may be at their address. */
+bool fm__filemap_is_absent(const struct filemap *map);
+
 /* The unit in which the kernel maps this: pages, or huge ones. */
 size_t fm__filemap_page(const struct filemap *map);
 

@@ -47,7 +47,7 @@ static int check_name(const struct new_file *file, struct filemap_error *reterr)
 
 static int open_directory(struct new_file *file, const char *path, struct filemap_error *reterr)
 {
-	int r = fm__parent_open(path, O_RDONLY, &file->name);
+	int r = fm__parent_open(AT_FDCWD, path, O_RDONLY, &file->name);
 	if (r < 0)
 		return fm__fail(reterr, r, "open parent directory", "parent directory");
 	file->parent_fd = r;

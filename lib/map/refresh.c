@@ -72,6 +72,21 @@ static int follow(struct filemap *map, uint64_t file_size, struct filemap_error 
 	return 0;
 }
 
+/* A size that is not the window's end was changed by somebody else. */
+static int refresh_file(struct filemap *map, uint64_t *ret_file_size, struct filemap_error *reterr)
+{
+	int r;
+
+	if (fm__filemap_is_absent(map))
+		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
+	r = fm__filemap_file_size(map, ret_file_size);
+	if (r < 0)
+		return fm__fail(reterr, r, "read file size", "file");
+	if (*ret_file_size != map->window.offset + fm__view_size(map))
+		__atomic_store_n(&map->origin->size_is_ours, false, __ATOMIC_RELAXED);
+	return follow(map, *ret_file_size, reterr);
+}
+
 int filemap_refresh(struct filemap *map, uint64_t *ret_file_size, struct filemap_error *reterr)
 {
 	uint64_t file_size = fm__view_size(map);
@@ -79,10 +94,7 @@ int filemap_refresh(struct filemap *map, uint64_t *ret_file_size, struct filemap
 	if (r < 0)
 		return fm__fail(reterr, r, step, "mapping");
 	if (map->kind == FM_KIND_FILE) {
-		r = fm__filemap_file_size(map, &file_size);
-		if (r < 0)
-			return fm__fail(reterr, r, "read file size", "file");
-		r = follow(map, file_size, reterr);
+		r = refresh_file(map, &file_size, reterr);
 		if (r < 0)
 			return r;
 	}

@@ -42,7 +42,7 @@ int fm__resize_check(const struct filemap *map, uint64_t file_size, const char *
 	int r;
 
 	if (map->mode != FILEMAP_WRITE || map->frozen != FM_THAWED)
-		return fm__fail(reterr, FILEMAP_EMODE, step, "mode");
+		return fm__fail(reterr, FILEMAP_EMODE, step, map->frozen ? "frozen mapping" : "mode");
 	if (fm__origin_is_inherited(map->origin))
 		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
 	r = fm__filemap_check_window(map);
@@ -78,7 +78,8 @@ int fm__resize_plan(const struct filemap *map, uint64_t file_size, struct fm__sp
 	return 0;
 }
 
-/* Stores beyond the end, in its page, may have left bytes there: they must not become content. */
+/* Stores beyond the end, in its page, may have left bytes there: they must not become content. Writing over them
+ * is what makes the file longer: whoever sees the new bytes and stores there loses nothing to it. */
 static int zero_old_tail(int fd, uint64_t old_size, uint64_t new_size)
 {
 	uint64_t page_end;
@@ -103,12 +104,12 @@ static int try_growth(const struct change *change, const char **step)
 	struct filemap *map = change->map;
 	int r;
 
-	*step = "allocate blocks";
-	r = give_blocks(change);
-	if (r < 0)
-		return r;
 	*step = "clear old end";
 	r = zero_old_tail(fm__filemap_fd(map), change->old_size, change->new_size);
+	if (r < 0)
+		return r;
+	*step = map->flags & FILEMAP_SPARSE ? "set size" : "allocate blocks";
+	r = give_blocks(change);
 	if (r < 0)
 		return r;
 	*step = "lock in memory";
@@ -232,6 +233,8 @@ int fm__resize_file(struct filemap *map, uint64_t file_size, struct filemap_erro
 	int r;
 
 	change.shared = map->origin->sharing == FILEMAP_SHARING_COOPERATE;
+	if (file_size < map->window.offset) /* then the window's end is not the file's */
+		map->origin->size_is_ours = false;
 	r = fm__resize_plan(map, file_size, &change.span, reterr);
 	if (r < 0)
 		return r;
@@ -246,8 +249,8 @@ int fm__resize_file(struct filemap *map, uint64_t file_size, struct filemap_erro
 /*
  * Where it can fail, and what that leaves:
  *   1. checks, the lock for growth (COOPERATE), reading the size, planning: everything as it was
- *   2. allocating blocks (growth)            the file is cut back to its old size, the window stays
- *   3. clearing the old end (growth)         as 2
+ *   2. clearing the old end (growth)         the file is cut back to its old size, the window stays
+ *   3. allocating blocks (growth)            as 2
  *   4. locking in memory (MLOCK, reserve)    as 2; pages behind the window may be locked already
  *   5. remapping (growth)                    as 2; the old region stays intact. Pinned: before 2, see 1
  *   6. cutting back in 2 to 5                the file stays longer, the window is as it was: not poisoned.
@@ -257,9 +260,8 @@ int fm__resize_file(struct filemap *map, uint64_t file_size, struct filemap_erro
  *   8. reading the size in 7, or finding a third one: POISONED, the cause is that of the cut
  *   9. unmapping what was cut off            no harm: the address space is lost until the process ends
  *  10. giving the lock for growth back       it goes with the descriptor; nothing is reported
- * Memory (resize_memory.c) can fail in 1 and 5 only. A crash leaves the old or the new size; between 2 and 3
- * the new bytes may show what stores beyond the old end had left, until 3 reached the device: nothing of
- * resize is durable before filemap_sync().
+ * Memory (resize_memory.c) can fail in 1 and 5 only. A crash leaves the old size, the new one, or, between
+ * 2 and 3, that of the old end's page: nothing of resize is durable before filemap_sync().
  */
 int filemap_resize(struct filemap *map, uint64_t file_size, struct filemap_error *reterr)
 {

@@ -7,9 +7,7 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "map/construct.h"
-#include "map/memory.h"
 #include "map/permit.h"
-#include "sys/sys.h"
 
 static const char *const step = "check window";
 
@@ -67,28 +65,8 @@ static int check(const struct filemap *parent, unsigned mode, uint64_t offset, u
 
 static int map_window(struct filemap *map, struct filemap_error *reterr)
 {
-	const struct fm__plan plain = {.mode = map->mode};
-	struct fm__span span;
-	struct stat status;
-	int r;
-
-	r = check_others(map, reterr);
-	if (r < 0)
-		return r;
-	r = fm__sys_fstat(fm__filemap_fd(map), &status);
-	if (r < 0)
-		return fm__fail(reterr, r, "read file size", "file");
-	r = fm__plan_window(map, (uint64_t)status.st_size, &span, reterr);
-	if (r < 0)
-		return r;
-	r = fm__filemap_map(map, &span);
-	if (r < 0)
-		return fm__fail(reterr, r, "map", "file");
-	r = fm__memory_prepare(map, &plain, span.size, reterr);
-	if (r < 0)
-		return r;
-	fm__filemap_publish(map, &span);
-	return 0;
+	int r = check_others(map, reterr);
+	return r < 0 ? r : fm__fill_as_it_is(map, reterr);
 }
 
 /* What the parent was asked to do with its pages goes for these, too; what it was to do with the file is done. */

@@ -44,6 +44,8 @@ int fm__window_span(const struct fm__window *window, uint64_t file_size, uint64_
 		return FILEMAP_ERANGE;
 	if (!fm__align_up(FM_MAX(bytes, 1), page, &bytes) || bytes > PTRDIFF_MAX)
 		return FILEMAP_ERANGE;
+	if (span.file_start > INT64_MAX - bytes)
+		return FILEMAP_ERANGE; /* a page that off_t cannot name the end of */
 	span.size = (size_t)size;
 	span.map_length = (size_t)bytes;
 	*ret = span;

@@ -52,7 +52,10 @@ bool fm__sys_size_is_limited(void); /* RLIMIT_FSIZE is set: above it the others 
 int fm__sys_allocate(int fd, uint64_t offset, uint64_t length);
 int64_t fm__sys_pread(int fd, void *to, size_t length, uint64_t offset);      /* less only at the end */
 int fm__sys_pwrite(int fd, const void *from, size_t length, uint64_t offset); /* all of it, or -errno */
-int64_t fm__sys_read(int fd, void *to, size_t length);                        /* one read(2) */
+int64_t fm__sys_read(int fd, void *to, size_t length); /* one read(2); -EINTR: nothing came before a signal */
+/* The next byte from `from` on that is, or is not, in a hole. -ENXIO: none up to the end of the file. */
+int64_t fm__sys_seek_data(int fd, uint64_t from);
+int64_t fm__sys_seek_hole(int fd, uint64_t from);
 int fm__sys_fsync(int fd);
 int fm__sys_fdatasync(int fd);
 int fm__sys_flush_range(int fd, uint64_t offset,

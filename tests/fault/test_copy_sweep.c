@@ -164,6 +164,39 @@ static void copy_of_a_file_leaves_nothing_at_every_call(void **state)
 	assert_int_equal(sweep(*state, open_source(*state, FILEMAP_READ), arm_nth), 7);
 }
 
+/* A file system that does not tell where data is: everything is copied. */
+static void holes_that_are_not_told_are_copied(void **state)
+{
+	const char *const calls[] = {"seek_data", "seek_hole"};
+	for (size_t i = 0; i < 2; i++) {
+		struct filemap *map = open_source(*state, FILEMAP_READ);
+		fault_arm_call_persistent(calls[i], 1, EINVAL);
+		assert_ok(filemap_copy_to(map, 0, FILEMAP_TO_END, copy_path, NULL));
+		assert_int_equal(fault_count("pwrite"), 0);
+		filemap_close(map);
+		fault_reset();
+		assert_int_equal(t_file_size(copy_path), SIZE);
+		assert_ok(remove(copy_path));
+	}
+}
+
+static void cut_source_to_nothing(void *context)
+{
+	(void)context;
+	assert_ok(truncate(source_path, 0));
+}
+
+/* Behind the end there is no data, as in a hole: it must not become one. */
+static void file_that_was_cut_is_no_hole(void **state)
+{
+	struct filemap *map = open_source(*state, FILEMAP_READ);
+	fault_hook("seek_data", 1, cut_source_to_nothing, NULL);
+	assert_int_equal(filemap_copy_to(map, 0, FILEMAP_TO_END, copy_path, NULL), FILEMAP_ERANGE);
+	assert_int_equal(t_file_size(copy_path), -1);
+	filemap_close(map);
+	fault_reset();
+}
+
 static void copy_of_cow_leaves_nothing_at_every_call(void **state)
 {
 	/* openat, fstatat, openat, pwrite, fstat, fsync, link_fd, fsync */
@@ -414,7 +447,8 @@ static void hidden_name_that_is_taken_is_chosen_anew_a_few_times(void **state)
 	filemap_close(map);
 }
 
-T_MAIN(T_TEST(copy_of_a_file_leaves_nothing_at_every_call), T_TEST(copy_of_cow_leaves_nothing_at_every_call),
+T_MAIN(T_TEST(copy_of_a_file_leaves_nothing_at_every_call), T_TEST(holes_that_are_not_told_are_copied),
+       T_TEST(file_that_was_cut_is_no_hole), T_TEST(copy_of_cow_leaves_nothing_at_every_call),
        T_TEST(copy_of_memory_leaves_nothing_at_every_call), T_TEST(hidden_file_is_removed_at_every_call),
        T_TEST(file_that_cannot_be_named_is_made_again_at_every_call),
        T_TEST(kernel_that_does_not_copy_is_met_by_writing),

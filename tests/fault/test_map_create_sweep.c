@@ -207,10 +207,46 @@ static void unsynced_parent_leaves_no_file_behind(void **state)
 	assert_no_file();
 }
 
+static void fail_the_next_block(void *context)
+{
+	(void)context;
+	fault_arm_call("pwrite", 1, ENOSPC);
+}
+
+/* Half of it is there when the disk is full. */
+static void open_on_a_disk_that_fills_up(uint32_t sharing)
+{
+	struct filemap *map;
+	write_empty();
+	fault_reset();
+	fault_arm_call("fallocate", 1, EOPNOTSUPP);
+	fault_hook("pwrite", 2, fail_the_next_block, NULL);
+	assert_int_equal(filemap_open(path, FILEMAP_WRITE,
+				      FILEMAP_OPTIONS(.size = 200001, .sharing = sharing), &map, NULL),
+			 -ENOSPC);
+	fault_reset();
+}
+
+static void size_that_was_given_in_part_is_taken_back(void **state)
+{
+	path = t_path(*state, "file");
+	open_on_a_disk_that_fills_up(0);
+	assert_empty();
+}
+
+/* They may have stored there already. */
+static void size_that_was_given_in_part_stays_for_those_who_cooperate(void **state)
+{
+	path = t_path(*state, "file");
+	open_on_a_disk_that_fills_up(FILEMAP_SHARING_COOPERATE);
+	assert_true(t_file_size(path) > 0);
+}
+
 T_MAIN(T_TEST(create_leaves_no_file_behind_at_every_call),
        T_TEST(create_new_sparse_leaves_no_file_behind_at_every_call),
        T_TEST(truncate_leaves_the_content_until_blocks_are_sure),
        T_TEST(truncate_to_nothing_changes_all_or_nothing),
        T_TEST(size_for_an_empty_file_is_given_or_it_stays_empty),
        T_TEST(blocks_are_written_where_they_cannot_be_allocated), T_TEST(full_disk_leaves_no_file_behind),
-       T_TEST(unsynced_parent_leaves_no_file_behind))
+       T_TEST(unsynced_parent_leaves_no_file_behind), T_TEST(size_that_was_given_in_part_is_taken_back),
+       T_TEST(size_that_was_given_in_part_stays_for_those_who_cooperate))

@@ -306,8 +306,80 @@ static void discard_of_memory_tries_what_the_pages_allow(void **state)
 	filemap_close(map);
 }
 
+/* A page that cannot be had costs the rest of its step only. */
+static void populating_goes_on_behind_what_cannot_be_had(void **state)
+{
+	struct filemap *map;
+	const char *path = t_path(*state, "file");
+	t_write_file(path, "", 0);
+	assert_ok(truncate(path, 9 << 20));
+	fault_reset();
+	fault_arm_call("madvise", 1, EFAULT);
+	assert_ok(filemap_open(path, FILEMAP_READ, FILEMAP_OPTIONS(.flags = FILEMAP_POPULATE), &map, NULL));
+	assert_int_equal(fault_count("madvise"), 3); /* 4 MiB each */
+	fault_reset();
+	filemap_close(map);
+}
+
+/* What mlock(2) itself says of pages that cannot be had; a kernel that brings none in leaves them for later. */
+static void locking_a_cow_window_reports_like_mlock(void **state)
+{
+	struct filemap *map;
+	filemap_close(create(state, "file"));
+	assert_ok(filemap_open(t_path(*state, "file"), FILEMAP_COW, NULL, &map, NULL));
+	fault_reset();
+	if (filemap_mlock(map, 0, 4096) < 0) {
+		filemap_close(map);
+		t_skip("no memory can be locked here");
+	}
+	assert_int_equal(fail_call("madvise", EFAULT, lock, map), -ENOMEM);
+	assert_int_equal(fail_call("madvise", EAGAIN, lock, map), -EAGAIN);
+	assert_int_equal(fail_call("madvise", EINVAL, lock, map), 0);
+	filemap_close(map);
+}
+
+/* Filters of system calls say EPERM to what they do not know. */
+static void residency_of_a_copy_is_that_of_the_file_at_its_place(void **state)
+{
+	const int errors[] = {ENOSYS, EPERM, EOPNOTSUPP};
+	const char *path = t_path(*state, "file");
+	struct filemap *map;
+	t_write_file(path, "", 0);
+	assert_ok(truncate(path, 64 << 20));
+	assert_ok(filemap_open(path, FILEMAP_COW, FILEMAP_OPTIONS(.offset = 32 << 20), &map, NULL));
+	assert_ok(filemap_prefault(map, FILEMAP_PREFAULT_READ, 0, 8192));
+	for (size_t i = 0; i < 3; i++) {
+		fault_reset();
+		fault_arm_call("cachestat", 1, errors[i]);
+		assert_ok(filemap_residency(map, 0, 8192, &count));
+		assert_int_equal(count.resident * count.page_size, 8192);
+	}
+	fault_reset();
+	filemap_close(map);
+}
+
+static void only_missing_huge_pages_get_a_hint_at_their_pool(void **state)
+{
+	const int errors[] = {EPERM, ENOMEM};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct filemap_error error = {0};
+		struct filemap *map;
+		fault_reset();
+		fault_arm_call("map", 1, errors[i]);
+		assert_int_equal(
+			filemap_anonymous(100, FILEMAP_OPTIONS(.flags = FILEMAP_HUGE_2M), &map, &error),
+			-errors[i]);
+		assert_int_equal(error.hint != NULL, errors[i] == ENOMEM);
+	}
+	fault_reset();
+}
+
 T_MAIN(T_TEST(failures_on_pages_are_reported_as_they_are), T_TEST(advice_stops_at_the_first_that_is_refused),
        T_TEST(failed_questions_write_no_answer), T_TEST(file_system_without_handles_still_has_identities),
        T_TEST(residency_falls_back_and_leaks_nothing), T_TEST(residency_is_told_to_owners_who_may_not_write),
        T_TEST(options_that_are_refused_leave_no_file), T_TEST(pages_that_cannot_be_brought_in_are_left_out),
-       T_TEST(discard_of_memory_tries_what_the_pages_allow))
+       T_TEST(discard_of_memory_tries_what_the_pages_allow),
+       T_TEST(populating_goes_on_behind_what_cannot_be_had), T_TEST(locking_a_cow_window_reports_like_mlock),
+       T_TEST(residency_of_a_copy_is_that_of_the_file_at_its_place),
+       T_TEST(only_missing_huge_pages_get_a_hint_at_their_pool))

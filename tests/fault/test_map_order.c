@@ -49,12 +49,12 @@ static void create_without_durable_name_syncs_nothing(void **state)
 	close_traced("unmap flock close close ");
 }
 
-static void truncate_comes_after_lock_name_blocks_and_map(void **state)
+static void truncate_comes_after_lock_name_map_size_and_blocks(void **state)
 {
 	t_write_file(t_path(*state, "file"), "hello", 5);
 	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = 5000));
-	assert_string_equal(fault_trace(),
-			    "openat fstatat openat fstat flock fstatat map fallocate ftruncate fallocate ");
+	assert_string_equal(fault_trace(), "openat fstatat openat fstat flock fstatat map "
+					   "ftruncate fallocate ftruncate fallocate ");
 	close_traced("unmap flock close close ");
 }
 
@@ -74,12 +74,12 @@ static void empty_file_is_read_from_before_it_is_believed(void **state)
 	close_traced("unmap ofd_lock close ");
 }
 
-static void growth_allocates_then_clears_the_old_end_then_remaps(void **state)
+static void growth_clears_the_old_end_then_allocates_then_remaps(void **state)
 {
 	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000));
 	fault_trace_start();
 	assert_ok(filemap_resize(map, 50000, NULL));
-	assert_string_equal(fault_trace(), "fstat fallocate pwrite remap ");
+	assert_string_equal(fault_trace(), "fstat pwrite fallocate remap ");
 	close_traced("unmap flock close close ");
 }
 
@@ -89,7 +89,7 @@ static void failed_growth_cuts_the_file_back(void **state)
 	fault_arm_call("remap", 1, ENOMEM);
 	fault_trace_start();
 	assert_int_equal(filemap_resize(map, 50000, NULL), -ENOMEM);
-	assert_string_equal(fault_trace(), "fstat fallocate pwrite remap ftruncate ");
+	assert_string_equal(fault_trace(), "fstat pwrite fallocate remap ftruncate ");
 	close_traced("unmap flock close close ");
 }
 
@@ -150,7 +150,7 @@ static void close_truncated_flushes_resizes_syncs_and_closes(void **state)
 	assert_ok(filemap_close_truncated(map, 6000, NULL));
 	/* a look; window; look, blocks, old end; file; end */
 	assert_string_equal(fault_trace(),
-			    "fstat msync fstat fallocate pwrite fsync unmap flock close close ");
+			    "fstat msync fstat pwrite fallocate fsync unmap flock close close ");
 	open_traced(state, FILEMAP_WRITE, NULL);
 	fault_trace_start();
 	assert_ok(filemap_close_truncated(map, 100, NULL));
@@ -194,7 +194,7 @@ static void cooperating_growth_is_locked_from_the_look_to_the_end(void **state)
 		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000, .sharing = FILEMAP_SHARING_COOPERATE));
 	fault_trace_start();
 	assert_ok(filemap_resize(map, 50000, NULL));
-	assert_string_equal(fault_trace(), "ofd_lock fstat fallocate pwrite remap ofd_lock ");
+	assert_string_equal(fault_trace(), "ofd_lock fstat pwrite fallocate remap ofd_lock ");
 	close_traced("unmap flock close close ");
 }
 
@@ -241,16 +241,65 @@ static void locked_file_is_not_looked_at(void **state)
 	close_traced("unmap flock close close ");
 }
 
+static void cooperating_size_is_locked_from_the_look_to_the_end(void **state)
+{
+	open_traced(
+		state, FILEMAP_WRITE,
+		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000, .sharing = FILEMAP_SHARING_COOPERATE));
+	assert_string_equal(
+		fault_trace(),
+		"openat fstatat openat fstat flock fstatat ofd_lock fstat map fallocate ofd_lock fsync ");
+	close_traced("unmap flock close close ");
+}
+
+/* A lock that only this process knows keeps no other process from changing the size. */
+static void growth_asks_for_the_size_where_the_kernel_has_no_lock(void **state)
+{
+	path = t_path(*state, "file");
+	fault_reset();
+	fault_arm_call_persistent("flock", 1, EOPNOTSUPP);
+	assert_ok(filemap_open(path, FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_LOCK_IF_SUPPORTED,
+					       .size = 4096, .reserve = 1 << 20),
+			       &map, NULL));
+	fault_trace_start();
+	assert_ok(filemap_resize(map, 16384, NULL));
+	assert_string_equal(fault_trace(), "fstat fallocate ");
+	close_traced("unmap close close ");
+}
+
+static void commit_that_is_refused_flushes_nothing(void **state)
+{
+	struct filemap_error error;
+	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 9000));
+	assert_ok(filemap_freeze(map, NULL));
+	fault_trace_start();
+	assert_int_equal(filemap_commit(map, 4096, 4096, 0, "new.", 4, &error), FILEMAP_EMODE);
+	assert_string_equal(error.step, "check commit");
+	assert_string_equal(fault_trace(), "");
+	assert_ok(filemap_thaw(map, NULL));
+	fault_arm_call("msync", 1, EIO);
+	assert_int_equal(filemap_flush(map), -EIO);
+	fault_trace_start();
+	assert_int_equal(filemap_commit(map, 4096, 4096, 0, "new.", 4, &error), FILEMAP_EPOISONED);
+	assert_string_equal(error.step, "check commit");
+	assert_string_equal(fault_trace(), "");
+	close_traced("unmap flock close close ");
+}
+
 T_MAIN(T_TEST(create_maps_before_it_allocates_and_syncs_the_parent_last),
        T_TEST(create_without_durable_name_syncs_nothing),
-       T_TEST(truncate_comes_after_lock_name_blocks_and_map),
+       T_TEST(truncate_comes_after_lock_name_map_size_and_blocks),
        T_TEST(opening_to_read_does_not_touch_the_parent),
        T_TEST(empty_file_is_read_from_before_it_is_believed),
-       T_TEST(growth_allocates_then_clears_the_old_end_then_remaps), T_TEST(failed_growth_cuts_the_file_back),
+       T_TEST(growth_clears_the_old_end_then_allocates_then_remaps), T_TEST(failed_growth_cuts_the_file_back),
        T_TEST(shrinking_cuts_then_narrows), T_TEST(reserve_needs_no_remap_at_all),
        T_TEST(growth_asks_for_the_size_where_others_may_have_changed_it),
        T_TEST(refused_options_make_no_call), T_TEST(window_that_does_not_fit_creates_nothing),
        T_TEST(locked_file_is_not_looked_at), T_TEST(close_truncated_flushes_resizes_syncs_and_closes),
        T_TEST(commit_stores_the_header_between_two_flushes),
        T_TEST(cooperating_growth_is_locked_from_the_look_to_the_end),
-       T_TEST(freeze_forbids_stores_before_it_shares_the_lock))
+       T_TEST(freeze_forbids_stores_before_it_shares_the_lock),
+       T_TEST(cooperating_size_is_locked_from_the_look_to_the_end),
+       T_TEST(growth_asks_for_the_size_where_the_kernel_has_no_lock),
+       T_TEST(commit_that_is_refused_flushes_nothing))

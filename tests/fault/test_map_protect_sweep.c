@@ -414,6 +414,46 @@ static void closing_with_a_cut_fails_cleanly_at_every_call(void **state)
 	}
 }
 
+static void go_on(void *context)
+{
+	(void)context;
+	fault_arm(0, 0);
+}
+
+/* Parts may have the new protection: those that could be executed and those that could be stored to end. */
+static void protection_that_is_only_had_back_as_frozen_is_set_so(void **state)
+{
+	const struct operation operation = {FILEMAP_WRITE, 0, 0, NULL, NULL, NULL};
+	struct filemap *map = make(state, &operation);
+	fault_arm_call_persistent("protect", 1, ENOMEM);
+	fault_hook("protect", 3, go_on, NULL); /* the new one, the old one, the safe one */
+	assert_int_equal(filemap_freeze_exec(map, NULL), -ENOMEM);
+	fault_reset();
+	assert_int_equal(filemap_state(map), FILEMAP_STATE_LIVE | FILEMAP_STATE_FROZEN);
+	check_truth(map);
+	filemap_close(map);
+}
+
+/* Other than flock(2) the kernel keeps what it had, and so does the handle. */
+static void ofd_lock_that_cannot_be_shared_stays_exclusive(void **state)
+{
+	const struct filemap_options *ofd = FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_OFD);
+	const char *path = t_path(*state, "file");
+	struct filemap *map, *other;
+	t_write_file(path, "hello", 5);
+	assert_ok(filemap_open(path, FILEMAP_WRITE, ofd, &map, NULL));
+	assert_ok(filemap_freeze(map, NULL));
+	fault_arm_call_persistent("ofd_lock", 1, EIO);
+	assert_int_equal(take_shared(map, NULL), -EIO);
+	fault_reset();
+	assert_int_equal(filemap_lock_state(map), FILEMAP_EXCLUSIVE_LOCK);
+	assert_int_equal(filemap_open(path, FILEMAP_READ, ofd, &other, NULL), FILEMAP_ELOCKED);
+	assert_ok(take_shared(map, NULL));
+	assert_ok(filemap_open(path, FILEMAP_READ, ofd, &other, NULL));
+	filemap_close(other);
+	filemap_close(map);
+}
+
 T_MAIN(T_TEST(freezing_fails_cleanly_at_every_call), T_TEST(thawing_fails_cleanly_at_every_call),
        T_TEST(downgrading_freeze_fails_cleanly_at_every_call),
        T_TEST(freeze_whose_lock_got_lost_gives_the_stores_back),
@@ -423,4 +463,6 @@ T_MAIN(T_TEST(freezing_fails_cleanly_at_every_call), T_TEST(thawing_fails_cleanl
        T_TEST(allocating_and_writing_back_fail_cleanly),
        T_TEST(closing_with_a_cut_fails_cleanly_at_every_call),
        T_TEST(upgrade_refused_in_this_process_does_not_ask_the_kernel),
-       T_TEST(lock_without_a_kernel_changes_in_this_process))
+       T_TEST(lock_without_a_kernel_changes_in_this_process),
+       T_TEST(protection_that_is_only_had_back_as_frozen_is_set_so),
+       T_TEST(ofd_lock_that_cannot_be_shared_stays_exclusive))

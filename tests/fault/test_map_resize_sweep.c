@@ -90,7 +90,7 @@ static void growth_fails_cleanly_at_every_call(void **state)
 {
 	for (size_t page = 4096; page <= 65536; page *= 4) {
 		fault_page_size(page);
-		assert_int_equal(sweep(state, 100, 200), 3);               /* fstat, fallocate, pwrite */
+		assert_int_equal(sweep(state, 100, 200), 3);               /* fstat, pwrite, fallocate */
 		assert_int_equal(sweep(state, page, 3 * page), 3);         /* fstat, fallocate, remap */
 		assert_int_equal(sweep(state, page + 1, 5 * page + 1), 4); /* all of them */
 		assert_int_equal(sweep(state, 0, 2 * page), 3);
@@ -113,7 +113,8 @@ static void shrinking_fails_cleanly_at_every_call(void **state)
 static void cooperating_growth_that_fails_leaves_the_file_longer(void **state)
 {
 	const struct filemap_options together = {.sharing = FILEMAP_SHARING_COOPERATE};
-	const char *const calls[] = {"ofd_lock", "fstat", "fallocate", "pwrite", "remap"};
+	const char *const calls[] = {"ofd_lock", "fstat", "pwrite", "fallocate", "remap"};
+	const int64_t left[] = {100, 100, 100, sysconf(_SC_PAGESIZE), 50000};
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 		struct filemap_error error = {0};
 		struct filemap *map = create_with(state, 100, together);
@@ -121,7 +122,7 @@ static void cooperating_growth_that_fails_leaves_the_file_longer(void **state)
 		assert_int_equal(filemap_resize(map, 50000, &error), -EIO);
 		fault_reset();
 		assert_int_equal(filemap_size(map), 100);
-		assert_int_equal(t_file_size(filemap_path(map)), i < 3 ? 100 : 50000);
+		assert_int_equal(t_file_size(filemap_path(map)), left[i]);
 		assert_int_equal(error.hint != NULL, i >= 2);
 		assert_content(map, 100);
 		assert_int_equal(filemap_lock_state(map), FILEMAP_SHARED_LOCK);
@@ -156,6 +157,29 @@ static void nobody_grows_between_the_look_and_the_clearing(void **state)
 	fault_reset();
 	assert_ok(filemap_resize(second.map, 60000, NULL));
 	filemap_close(second.map);
+	filemap_close(map);
+}
+
+/* A signal ends the wait for the lock for growth, and nothing is done without it. */
+static void growth_that_is_interrupted_while_waiting_changes_nothing(void **state)
+{
+	struct flock byte = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(INT64_MAX - 1), .l_len = 1};
+	const struct filemap_options together = {.sharing = FILEMAP_SHARING_COOPERATE};
+	struct filemap_error error = {0};
+	struct filemap *map = create_with(state, 100, together);
+	const int fd = open(filemap_path(map), O_RDWR | O_CLOEXEC);
+	assert_ok(fcntl(fd, F_OFD_SETLK, &byte));
+	fault_arm_call("sleep_ms", 1, EINTR);
+	assert_int_equal(filemap_resize(map, 50000, &error), -EINTR);
+	assert_true(fault_fired());
+	fault_reset();
+	assert_string_equal(error.step, "lock for growth");
+	assert_int_equal(filemap_size(map), 100);
+	assert_int_equal(t_file_size(filemap_path(map)), 100);
+	close(fd);
+	assert_ok(filemap_resize(map, 50000, NULL));
+	assert_content(map, 100);
 	filemap_close(map);
 }
 
@@ -309,7 +333,7 @@ static void growth_that_cannot_be_undone_keeps_the_window(void **state)
 	assert_true(dup3(fd, filemap_fd(map), O_CLOEXEC) >= 0);
 	close(fd);
 	assert_true(filemap_resize(map, 5000, &error) < 0);
-	assert_string_equal(error.step, "allocate blocks");
+	assert_string_equal(error.step, "clear old end");
 	assert_non_null(error.hint);
 	assert_int_equal(filemap_size(map), 100);
 	assert_content(map, 100);
@@ -334,15 +358,20 @@ static void cut_that_failed_gives_the_window_back(void **state)
 }
 
 /* The cut fails for real, below the library, through a descriptor that may only read; then the look fails. */
-static struct filemap *poison(void **state, struct filemap_error *error)
+static void poison_it(struct filemap *map, struct filemap_error *error)
 {
-	struct filemap *map = create(state, 5000);
 	const int fd = open(filemap_path(map), O_RDONLY | O_CLOEXEC);
 	assert_true(dup3(fd, filemap_fd(map), O_CLOEXEC) >= 0);
 	close(fd);
 	fault_arm_call_persistent("fstat", 2, EIO);
 	assert_true(filemap_resize(map, 100, error) < 0);
 	fault_reset();
+}
+
+static struct filemap *poison(void **state, struct filemap_error *error)
+{
+	struct filemap *map = create(state, 5000);
+	poison_it(map, error);
 	return map;
 }
 
@@ -431,6 +460,56 @@ static void window_at_an_offset_resizes_with_any_page_size(void **state)
 	fault_page_size(0);
 }
 
+/* Somebody who cooperates sees what is new as soon as the file has it, and stores there. */
+struct neighbour {
+	struct filemap *map;
+	size_t at;
+	bool stored;
+};
+
+static void store_what_is_new(void *context)
+{
+	struct neighbour *neighbour = context;
+	assert_ok(filemap_refresh(neighbour->map, NULL, NULL));
+	neighbour->stored = filemap_write_all(neighbour->map, neighbour->at, "theirs", 6) == 0;
+}
+
+static bool store_before(void **state, const char *call)
+{
+	const struct filemap_options together = {.sharing = FILEMAP_SHARING_COOPERATE};
+	struct filemap *map = create_with(state, 100, together);
+	struct neighbour neighbour = {NULL, 200, false};
+	assert_ok(filemap_open(t_path(*state, "file"), FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.sharing = FILEMAP_SHARING_COOPERATE), &neighbour.map, NULL));
+	fault_hook(call, 1, store_what_is_new, &neighbour);
+	assert_ok(filemap_resize(map, 50000, NULL));
+	if (neighbour.stored)
+		assert_memory_equal((const char *)filemap_data(map) + neighbour.at, "theirs", 6);
+	filemap_close(neighbour.map);
+	filemap_close(map);
+	return neighbour.stored;
+}
+
+static void growth_never_clears_what_a_neighbour_stored_behind_the_old_end(void **state)
+{
+	const bool early = store_before(state, "pwrite"), late = store_before(state, "fallocate");
+	assert_true(early || late);
+}
+
+static void poisoned_window_can_be_stored_to_and_so_forbids_execution(void **state)
+{
+	struct filemap_error error;
+	struct filemap *map = create(state, 5000), *window, *other;
+	assert_ok(filemap_window(map, FILEMAP_READ, 0, 50, &window, NULL));
+	poison_it(map, &error);
+	assert_true(filemap_is_poisoned(map));
+	assert_int_equal(filemap_freeze_exec(window, NULL), FILEMAP_EBUSY);
+	assert_int_equal(filemap_window(window, FILEMAP_EXEC, 0, 50, &other, NULL), FILEMAP_EMODE);
+	filemap_close(map);
+	assert_ok(filemap_freeze_exec(window, NULL));
+	filemap_close(window);
+}
+
 T_MAIN(T_TEST(growth_fails_cleanly_at_every_call), T_TEST(shrinking_fails_cleanly_at_every_call),
        T_TEST(tail_that_could_not_be_unmapped_is_not_used_again),
        T_TEST(growth_that_cannot_be_undone_keeps_the_window), T_TEST(cut_that_failed_gives_the_window_back),
@@ -438,10 +517,13 @@ T_MAIN(T_TEST(growth_fails_cleanly_at_every_call), T_TEST(shrinking_fails_cleanl
        T_TEST(bytes_of_old_pages_never_reappear_with_any_page_size),
        T_TEST(window_at_an_offset_resizes_with_any_page_size),
        T_TEST(cooperating_growth_that_fails_leaves_the_file_longer),
+       T_TEST(growth_that_is_interrupted_while_waiting_changes_nothing),
        T_TEST(sparse_growth_together_never_truncates),
        T_TEST(growth_that_cannot_be_locked_in_memory_is_undone),
        T_TEST(growth_of_a_split_region_fails_cleanly),
        T_TEST(pinned_growth_is_refused_before_the_file_is_changed),
        T_TEST(memory_resize_fails_cleanly_at_every_call),
        T_TEST(memory_in_a_reserve_is_cleared_when_it_cannot_be_given_back),
-       T_TEST(nobody_grows_between_the_look_and_the_clearing))
+       T_TEST(nobody_grows_between_the_look_and_the_clearing),
+       T_TEST(growth_never_clears_what_a_neighbour_stored_behind_the_old_end),
+       T_TEST(poisoned_window_can_be_stored_to_and_so_forbids_execution))

@@ -241,6 +241,8 @@ REFUSE(int, file_handle, (int fd, uint32_t *ret_type, unsigned char *to, uint32_
 REFUSE(int, reopen, (int fd, int flags), (fd, flags))
 REFUSE(int, memory_file, (const char *name), (name))
 REFUSE(int, link_fd, (int fd, int dirfd, const char *name), (fd, dirfd, name))
+REFUSE(int64_t, seek_data, (int fd, uint64_t from), (fd, from))
+REFUSE(int64_t, seek_hole, (int fd, uint64_t from), (fd, from))
 REFUSE(int64_t, copy_range, (int from_fd, uint64_t from, int to_fd, uint64_t to, uint64_t length),
        (from_fd, from, to_fd, to, length))
 REFUSE(int, writeback_range, (int fd, uint64_t offset, uint64_t length), (fd, offset, length))

@@ -60,6 +60,34 @@ static void copy_has_stores_that_were_never_flushed(void **state)
 	filemap_close(map);
 }
 
+/* Bytes at both ends of a hole, one of them stored through the mapping, and a hole up to the end. */
+static void copy_keeps_holes_as_holes(void **state)
+{
+	const size_t size = (size_t)64 << 20, last = (size_t)40 << 20;
+	const char *path = t_path(*state, "sparse");
+	struct filemap *map;
+	struct stat status;
+	char byte = 0;
+	assert_ok(filemap_open(path, FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW | FILEMAP_SPARSE, .size = size),
+			       &map, NULL));
+	assert_ok(filemap_write_all(map, 5, "a", 1));
+	assert_ok(filemap_write_all(map, last, "z", 1));
+	path = copy(*state, map, 1, size - 1);
+	assert_ok(stat(path, &status));
+	assert_int_equal(status.st_size, size - 1);
+	assert_true(status.st_blocks * 512 < 8 << 20);
+	filemap_close(map);
+	assert_ok(filemap_open(path, FILEMAP_READ, NULL, &map, NULL));
+	assert_ok(filemap_read_exact(map, 4, &byte, 1));
+	assert_int_equal(byte, 'a');
+	assert_ok(filemap_read_exact(map, last - 1, &byte, 1));
+	assert_int_equal(byte, 'z');
+	assert_ok(filemap_read_exact(map, size - 2, &byte, 1));
+	assert_int_equal(byte, 0);
+	filemap_close(map);
+}
+
 static void copy_does_not_follow_later_stores(void **state)
 {
 	struct filemap *map = open_source(*state, FILEMAP_WRITE, NULL);
@@ -374,10 +402,11 @@ static void pages_that_cannot_be_read_are_an_error_and_no_signal(void **state)
 }
 
 T_MAIN(T_TEST(copy_of_a_whole_window_has_all_its_bytes), T_TEST(copy_has_stores_that_were_never_flushed),
-       T_TEST(copy_does_not_follow_later_stores), T_TEST(copy_of_a_range_starts_and_ends_anywhere),
-       T_TEST(copy_to_the_end_takes_the_rest_of_the_window), T_TEST(copy_of_no_bytes_is_an_empty_file),
-       T_TEST(copy_of_cow_has_its_private_changes), T_TEST(copy_of_memory_has_its_bytes),
-       T_TEST(copy_of_borrowed_bytes_has_them), T_TEST(copy_of_a_memory_file_has_its_bytes),
+       T_TEST(copy_keeps_holes_as_holes), T_TEST(copy_does_not_follow_later_stores),
+       T_TEST(copy_of_a_range_starts_and_ends_anywhere), T_TEST(copy_to_the_end_takes_the_rest_of_the_window),
+       T_TEST(copy_of_no_bytes_is_an_empty_file), T_TEST(copy_of_cow_has_its_private_changes),
+       T_TEST(copy_of_memory_has_its_bytes), T_TEST(copy_of_borrowed_bytes_has_them),
+       T_TEST(copy_of_a_memory_file_has_its_bytes),
        T_TEST(copy_of_a_second_window_has_the_bytes_of_that_window),
        T_TEST(copy_has_the_permissions_that_the_umask_leaves),
        T_TEST(name_of_a_file_is_eexist_and_the_file_untouched), T_TEST(name_of_a_directory_is_eexist),

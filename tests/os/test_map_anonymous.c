@@ -10,6 +10,8 @@
 
 #include <filemap/filemap.h>
 
+#include "sys/sys.h"
+
 #define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 
 static bool all_zero(const struct filemap *map)
@@ -294,6 +296,129 @@ static void borrowed_bytes_are_shown_as_they_are(void **state)
 	assert_string_equal(bytes, "bOrrowed");
 }
 
+/* A page that the pool does not have is an error now, not a signal at the first store. */
+static void huge_pages_of_a_reserve_are_asked_of_the_pool_too(void **state)
+{
+	const uint64_t reserve = UINT64_C(1) << 40; /* no pool is that large */
+	struct filemap_error error;
+	struct filemap *map;
+	(void)state;
+	assert_int_equal(filemap_anonymous(100, FILEMAP_OPTIONS(.flags = FILEMAP_HUGE_2M, .reserve = reserve),
+					   &map, &error),
+			 -ENOMEM);
+	assert_non_null(strstr(error.hint, "nr_hugepages"));
+}
+
+static void memory_that_is_frozen_is_not_closed_by_a_cut(void **state)
+{
+	struct filemap_error error;
+	struct filemap *map;
+	(void)state;
+	assert_ok(filemap_anonymous(100, NULL, &map, NULL));
+	assert_ok(filemap_freeze(map, NULL));
+	assert_int_equal(filemap_close_truncated(map, 0, &error), FILEMAP_EMODE);
+	assert_string_equal(error.subject, "mode");
+	filemap_close(map);
+}
+
+/* Growth clears what was there; what was not there stays away until it is touched. */
+static void growth_of_memory_brings_no_pages_in(void **state)
+{
+	const uint32_t flags[] = {0, FILEMAP_SHARED};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct filemap_residency count;
+		struct filemap *map;
+		assert_ok(filemap_anonymous(100, FILEMAP_OPTIONS(.flags = flags[i]), &map, NULL));
+		assert_ok(filemap_resize(map, 100 * PAGE, NULL));
+		assert_ok(filemap_residency(map, 0, FILEMAP_TO_END, &count));
+		assert_true(count.resident <= 2);
+		filemap_close(map);
+	}
+}
+
+static void memory_file_is_as_long_as_the_window(void **state)
+{
+	struct filemap_stat status;
+	struct filemap *map;
+	uint64_t size;
+	(void)state;
+	assert_ok(filemap_anonymous(777, FILEMAP_OPTIONS(.flags = FILEMAP_SHARED), &map, NULL));
+	assert_ok(filemap_stat(map, &status));
+	assert_int_equal(status.size, 777);
+	assert_ok(filemap_refresh(map, &size, NULL));
+	assert_int_equal(size, 777);
+	filemap_close(map);
+}
+
+static void copied_bytes_that_only_read_show_no_way_to_store(void **state)
+{
+	const unsigned modes[] = {FILEMAP_READ, FILEMAP_EXEC};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct filemap *map;
+		assert_ok(filemap_from_bytes(NULL, modes[i], "hello", 5, &map, NULL));
+		assert_null(((const struct filemap_view *)map)->data_mut);
+		assert_int_equal(((const struct filemap_view *)map)->size_mut, 0);
+		filemap_close(map);
+	}
+}
+
+static void pinned_memory_that_must_move_is_the_pins_fault(void **state)
+{
+	struct filemap_error error;
+	struct filemap *map;
+	void *behind;
+	(void)state;
+	assert_ok(filemap_anonymous(PAGE, NULL, &map, NULL));
+	behind = (char *)(uintptr_t)filemap_data(map) + PAGE;
+	behind = mmap(behind, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	assert_ok(filemap_pin(map));
+	assert_int_equal(filemap_resize(map, 2 * PAGE, &error), FILEMAP_EBUSY);
+	assert_string_equal(error.subject, "pin");
+	assert_int_equal(filemap_size(map), PAGE);
+	filemap_unpin(map);
+	if (behind != MAP_FAILED)
+		munmap(behind, PAGE);
+	filemap_close(map);
+}
+
+static void moment_of_making_is_told_in_nanoseconds(void **state)
+{
+	struct filemap_stat status = {0};
+	(void)state;
+	for (int i = 0; i < 100 && status.created.nanoseconds < 1000000; i++) {
+		struct filemap *map;
+		assert_ok(filemap_anonymous(100, NULL, &map, NULL));
+		assert_ok(filemap_stat(map, &status));
+		filemap_close(map);
+		usleep(1000); /* in the first millisecond of a second the number is small */
+	}
+	assert_true(status.created.nanoseconds >= 1000000 && status.created.nanoseconds < 1000000000);
+}
+
+/* As far as the kernel gives names to memory that is no file. */
+static void label_of_private_memory_stands_in_proc(void **state)
+{
+	char line[512];
+	bool found = false;
+	struct filemap *map;
+	(void)state;
+	assert_ok(filemap_anonymous(PAGE, FILEMAP_OPTIONS(.label = "a label"), &map, NULL));
+	if (fm__sys_name_memory((void *)(uintptr_t)filemap_data(map), PAGE, "a label") < 0) {
+		filemap_close(map);
+		t_skip("this kernel does not name memory");
+	}
+	filemap_close(map);
+	assert_ok(filemap_anonymous(PAGE, FILEMAP_OPTIONS(.label = "another label"), &map, NULL));
+	FILE *maps = fopen("/proc/self/maps", "re");
+	while (fgets(line, sizeof line, maps))
+		found = found || strstr(line, "another label") != NULL;
+	fclose(maps);
+	assert_true(found);
+	filemap_close(map);
+}
+
 T_MAIN(T_TEST(private_memory_is_a_writable_file_of_zeros),
        T_TEST(private_memory_grows_and_shrinks_with_zeros), T_TEST(reserved_memory_does_not_move_and_ends),
        T_TEST(memory_of_no_bytes_is_valid), T_TEST(memory_carries_its_label),
@@ -302,4 +427,9 @@ T_MAIN(T_TEST(private_memory_is_a_writable_file_of_zeros),
        T_TEST(huge_pages_are_whole_or_refused), T_TEST(stack_and_unreserved_memory_can_be_used),
        T_TEST(copied_bytes_behave_like_a_file_of_their_mode),
        T_TEST(copied_bytes_that_are_read_only_are_protected),
-       T_TEST(no_bytes_are_fine_and_missing_ones_are_not), T_TEST(borrowed_bytes_are_shown_as_they_are))
+       T_TEST(no_bytes_are_fine_and_missing_ones_are_not), T_TEST(borrowed_bytes_are_shown_as_they_are),
+       T_PLAIN(huge_pages_of_a_reserve_are_asked_of_the_pool_too),
+       T_TEST(memory_that_is_frozen_is_not_closed_by_a_cut), T_TEST(growth_of_memory_brings_no_pages_in),
+       T_TEST(memory_file_is_as_long_as_the_window), T_TEST(copied_bytes_that_only_read_show_no_way_to_store),
+       T_TEST(pinned_memory_that_must_move_is_the_pins_fault),
+       T_TEST(moment_of_making_is_told_in_nanoseconds), T_TEST(label_of_private_memory_stands_in_proc))

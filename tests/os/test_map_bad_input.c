@@ -294,6 +294,28 @@ static void full_disk_is_enospc_and_leaves_everything_as_it_was(void **state)
 	assert_int_equal(r, 0);
 }
 
+static void flags_and_advice_that_contradict_are_refused(void **state)
+{
+	struct filemap *map;
+	(void)state;
+	assert_int_equal(filemap_anonymous(100, FILEMAP_OPTIONS(.flags = FILEMAP_HUGE_2M | FILEMAP_HUGE_1G),
+					   &map, &error),
+			 FILEMAP_EOPTION);
+	assert_string_equal(error.detail, "HUGE_1G");
+	assert_ok(filemap_anonymous(100, NULL, &map, NULL));
+	assert_int_equal(filemap_advise(map, FILEMAP_ADVICE_WILLNEED | FILEMAP_ADVICE_PAGEOUT, 0, 100),
+			 FILEMAP_EOPTION);
+	assert_int_equal(filemap_advise(map, FILEMAP_ADVICE_WILLNEED | FILEMAP_ADVICE_COLD, 0, 100),
+			 FILEMAP_EOPTION);
+	assert_int_equal(filemap_advise(map, FILEMAP_ADVICE_DONTDUMP | FILEMAP_ADVICE_DODUMP, 0, 100),
+			 FILEMAP_EOPTION);
+	assert_int_equal(filemap_advise(map, FILEMAP_ADVICE_COLLAPSE | FILEMAP_ADVICE_NOHUGEPAGE, 0, 100),
+			 FILEMAP_EOPTION);
+	assert_int_equal(filemap_advise(map, FILEMAP_ADVICE_MERGEABLE | FILEMAP_ADVICE_UNMERGEABLE, 0, 100),
+			 FILEMAP_EOPTION);
+	filemap_close(map);
+}
+
 T_MAIN(T_TEST(missing_file_is_enoent_and_not_created), T_TEST(missing_directory_names_the_parent),
        T_TEST(directory_is_eisdir), T_TEST(fifo_is_enodev_without_waiting),
        T_TEST(socket_and_device_are_enodev), T_TEST(generated_file_of_proc_is_enodev),
@@ -301,4 +323,5 @@ T_MAIN(T_TEST(missing_file_is_enoent_and_not_created), T_TEST(missing_directory_
        T_TEST(create_new_of_a_taken_name_is_eexist), T_TEST(window_outside_the_file_names_its_field),
        T_TEST(window_is_refused_before_truncation_and_creation),
        T_TEST(size_that_no_file_system_has_leaves_no_file), T_TEST(options_are_refused_and_nothing_created),
-       T_TEST(file_without_permission_is_eacces), T_TEST(full_disk_is_enospc_and_leaves_everything_as_it_was))
+       T_TEST(file_without_permission_is_eacces), T_TEST(full_disk_is_enospc_and_leaves_everything_as_it_was),
+       T_TEST(flags_and_advice_that_contradict_are_refused))

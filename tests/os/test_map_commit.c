@@ -213,8 +213,39 @@ static void full_disk_is_an_error_here_and_no_signal_there(void **state)
 	assert_int_equal(r, 0);
 }
 
+static void header_may_stand_right_before_or_behind_the_data(void **state)
+{
+	struct filemap *map = create(state, 10000, 0);
+	assert_ok(filemap_commit(map, 0, 4096, 4096, "head", 4, NULL));
+	assert_ok(filemap_commit(map, 4096, 4096, 4092, "head", 4, NULL));
+	assert_int_equal(filemap_commit(map, 0, 4097, 4096, "head", 4, NULL), FILEMAP_EOPTION);
+	assert_int_equal(filemap_commit(map, 4096, 4096, 4093, "head", 4, NULL), FILEMAP_EOPTION);
+	filemap_close(map);
+}
+
+/* The blocks before the window are there already. */
+static void allocation_is_at_the_place_of_the_window(void **state)
+{
+	const size_t half = 1 << 20;
+	struct filemap_stat status;
+	struct filemap *map = create(state, half, 0);
+	assert_ok(filemap_stat(map, &status));
+	if (!filemap_reservable(map) || status.blocks * 512 > half + half / 2)
+		t_skip("blocks cannot be counted on this file system");
+	filemap_close(map);
+	assert_ok(truncate(t_path(*state, "file"), (off_t)(2 * half)));
+	assert_ok(filemap_open(t_path(*state, "file"), FILEMAP_WRITE, FILEMAP_OPTIONS(.offset = half), &map,
+			       NULL));
+	assert_ok(filemap_allocate(map, 0, FILEMAP_TO_END, NULL));
+	assert_ok(filemap_stat(map, &status));
+	assert_true(status.blocks * 512 >= 2 * half);
+	filemap_close(map);
+}
+
 T_MAIN(T_TEST(header_is_stored_after_the_data), T_TEST(commit_that_makes_no_sense_does_nothing),
        T_TEST(tainted_mapping_does_not_commit), T_TEST(without_a_device_only_ranges_are_checked),
        T_TEST(writeback_of_a_file_starts), T_TEST(allocation_fills_holes_only),
        T_TEST(forked_child_does_not_allocate), T_TEST(reservable_follows_the_file_system),
-       T_TEST(full_disk_is_an_error_here_and_no_signal_there))
+       T_TEST(full_disk_is_an_error_here_and_no_signal_there),
+       T_TEST(header_may_stand_right_before_or_behind_the_data),
+       T_TEST(allocation_is_at_the_place_of_the_window))

@@ -11,6 +11,8 @@
 
 #include <filemap/filemap.h>
 
+#include "smaps.h"
+
 #define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 
 static const char *file_of(struct t_dir *dir, const char *name, const char *content)
@@ -314,6 +316,73 @@ static void directory_that_may_only_be_searched_is_enough_unless_it_must_be_sync
 	assert_int_equal(t_in_child(write_in_search_only_directory, sub), 0);
 }
 
+static void writing_window_needs_what_its_parent_needed(void **state)
+{
+	const char *path = file_of(*state, "f", "0123456789");
+	struct filemap *parent, *window = NULL;
+	struct filemap_error error;
+	assert_ok(filemap_open(path, FILEMAP_WRITE, NULL, &parent, NULL));
+	assert_ok(filemap_unlock(parent));
+	assert_int_equal(filemap_window(parent, FILEMAP_WRITE, 0, 0, &window, &error), FILEMAP_EMODE);
+	assert_string_equal(error.subject, "lock");
+	assert_ok(filemap_window(parent, FILEMAP_READ, 0, 0, &window, NULL));
+	filemap_close(window);
+	assert_ok(filemap_lock(parent, FILEMAP_EXCLUSIVE_LOCK, 0, NULL));
+	assert_ok(filemap_window(parent, FILEMAP_WRITE, 0, 0, &window, NULL));
+	filemap_close(window);
+	filemap_close(parent);
+	assert_ok(filemap_open(path, FILEMAP_READ, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_NONE), &parent,
+			       NULL));
+	assert_int_equal(filemap_window(parent, FILEMAP_WRITE, 0, 0, &window, &error), FILEMAP_EMODE);
+	assert_string_equal(error.subject, "mode");
+	filemap_close(parent);
+}
+
+static int open_window(void *parent)
+{
+	struct filemap *window;
+	return filemap_window(parent, FILEMAP_READ, 0, 0, &window, NULL) == FILEMAP_EFORKED ? 0 : 1;
+}
+
+static void forked_child_gets_no_window(void **state)
+{
+	struct filemap *parent;
+	assert_ok(filemap_open(file_of(*state, "f", "0123456789"), FILEMAP_WRITE, NULL, &parent, NULL));
+	assert_int_equal(t_in_child(open_window, parent), 0);
+	filemap_close(parent);
+}
+
+static void window_is_kept_from_children_and_dumps_like_its_parent(void **state)
+{
+	const char *path = file_of(*state, "f", "0123456789");
+	const uint32_t flags[] = {0, FILEMAP_DONTFORK, FILEMAP_DONTDUMP};
+	for (size_t i = 0; i < 3; i++) {
+		struct filemap *parent, *window;
+		assert_ok(
+			filemap_open(path, FILEMAP_READ, FILEMAP_OPTIONS(.flags = flags[i]), &parent, NULL));
+		assert_ok(filemap_window(parent, FILEMAP_COW, 0, 0, &window, NULL));
+		assert_int_equal(smaps_has_flag(filemap_data(window), "dc"), i == 1);
+		assert_int_equal(smaps_has_flag(filemap_data(window), "dd"), i == 2);
+		filemap_close(window);
+		filemap_close(parent);
+	}
+}
+
+static void window_of_a_sparse_file_grows_it_without_blocks(void **state)
+{
+	struct filemap *parent, *window;
+	struct filemap_stat status;
+	assert_ok(filemap_open(t_path(*state, "f"), FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_SPARSE, .size = 10), &parent,
+			       NULL));
+	assert_ok(filemap_window(parent, FILEMAP_WRITE, 0, 0, &window, NULL));
+	assert_ok(filemap_resize(window, 1 << 21, NULL));
+	assert_ok(filemap_stat(window, &status));
+	assert_true(status.blocks * 512 < 1 << 20);
+	filemap_close(window);
+	filemap_close(parent);
+}
+
 T_MAIN(T_TEST(cow_changes_are_private_and_need_only_read_permission),
        T_TEST(cow_of_a_file_that_may_only_be_read_works_for_nobody), T_TEST(exec_runs_code_of_a_file),
        T_TEST(open_at_starts_in_the_directory), T_TEST(open_at_refuses_what_is_no_directory),
@@ -323,4 +392,7 @@ T_MAIN(T_TEST(cow_changes_are_private_and_need_only_read_permission),
        T_TEST(windows_of_one_file_live_by_themselves_under_one_lock),
        T_TEST(window_can_do_no_more_than_its_parent), T_TEST(no_window_writes_while_another_one_executes),
        T_TEST(with_lends_the_bytes_and_closes), T_TEST(pin_parent_keeps_the_directory_in_every_mode),
-       T_TEST(directory_that_may_only_be_searched_is_enough_unless_it_must_be_synced))
+       T_TEST(directory_that_may_only_be_searched_is_enough_unless_it_must_be_synced),
+       T_TEST(writing_window_needs_what_its_parent_needed), T_TEST(forked_child_gets_no_window),
+       T_TEST(window_is_kept_from_children_and_dumps_like_its_parent),
+       T_TEST(window_of_a_sparse_file_grows_it_without_blocks))

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -172,19 +173,50 @@ static void cut_needs_the_exclusive_lock(void **state)
 	}
 }
 
+/* A stranger's shared lock is enough: the lock for growth is an exclusive one. 0, or -1. */
+static int hold_up(int fd, uint32_t family, bool exclusive)
+{
+	struct flock byte = {.l_type = exclusive ? F_WRLCK : F_RDLCK,
+			     .l_whence = SEEK_SET,
+			     .l_start = (off_t)(INT64_MAX - 1),
+			     .l_len = 1};
+	if (family == FILEMAP_LOCK_OFD)
+		return flock(fd, exclusive ? LOCK_EX : LOCK_SH);
+	return fcntl(fd, F_OFD_SETLK, &byte);
+}
+
 static void growth_that_somebody_holds_up_gives_up(void **state)
 {
-	struct flock byte = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(INT64_MAX - 1), .l_len = 1};
-	struct filemap_error error;
-	struct filemap *map = open_together(state, FILEMAP_LOCK_FLOCK);
-	const int fd = open(filemap_path(map), O_RDWR | O_CLOEXEC);
-	assert_ok(fcntl(fd, F_OFD_SETLK, &byte));
-	assert_int_equal(filemap_resize(map, 5000, &error), FILEMAP_ELOCKED);
-	assert_int_equal(t_file_size(filemap_path(map)), 100);
-	close(fd);
-	assert_ok(filemap_resize(map, 5000, NULL));
-	filemap_close(map);
+	const uint32_t families[] = {FILEMAP_LOCK_FLOCK, FILEMAP_LOCK_OFD};
+	for (size_t i = 0; i < 2; i++) {
+		struct filemap_error error;
+		struct filemap *map = open_together(state, families[i]);
+		const int fd = open(filemap_path(map), O_RDWR | O_CLOEXEC);
+		assert_ok(hold_up(fd, families[i], i == 0));
+		assert_int_equal(filemap_resize(map, 5000, &error), FILEMAP_ELOCKED);
+		assert_string_equal(error.step, "lock for growth");
+		assert_int_equal(t_file_size(filemap_path(map)), 100);
+		close(fd);
+		assert_ok(filemap_resize(map, 5000, NULL));
+		filemap_close(map);
+		assert_ok(unlink(t_path(*state, "file")));
+	}
+}
+
+/* Whoever is alone by the first lock needs no second one: nobody holds it up. */
+static void growth_under_the_exclusive_lock_is_not_held_up(void **state)
+{
+	const uint32_t families[] = {FILEMAP_LOCK_FLOCK, FILEMAP_LOCK_OFD};
+	for (size_t i = 0; i < 2; i++) {
+		struct filemap *map = open_together(state, families[i]);
+		const int fd = open(filemap_path(map), O_RDWR | O_CLOEXEC);
+		assert_ok(filemap_lock(map, FILEMAP_EXCLUSIVE_LOCK, 0, NULL));
+		assert_ok(hold_up(fd, families[i], true));
+		assert_ok(filemap_resize(map, 5000, NULL));
+		close(fd);
+		filemap_close(map);
+		assert_ok(unlink(t_path(*state, "file")));
+	}
 }
 
 /* The second lock does not stay, and is not mistaken for the first. */
@@ -207,7 +239,30 @@ static void growth_leaves_the_locks_as_they_were(void **state)
 	}
 }
 
+/* A reserve makes growth cheap where nobody else can have changed the size; here others can. */
+static void growth_in_a_reserve_keeps_what_others_grew_and_stored(void **state)
+{
+	const struct filemap_options options = {.struct_size = sizeof options,
+						.flags = FILEMAP_CREATE,
+						.size = 100,
+						.reserve = 1 << 20,
+						.sharing = FILEMAP_SHARING_COOPERATE};
+	struct filemap *a, *b;
+	char byte = 0;
+	assert_ok(filemap_open(t_path(*state, "file"), FILEMAP_WRITE, &options, &a, NULL));
+	assert_ok(filemap_open(t_path(*state, "file"), FILEMAP_WRITE, &options, &b, NULL));
+	assert_ok(filemap_resize(b, 50000, NULL));
+	assert_ok(filemap_write_all(b, 200, "x", 1));
+	assert_int_equal(filemap_resize(a, 40000, NULL), FILEMAP_EMODE);
+	assert_ok(filemap_resize(a, 60000, NULL));
+	assert_int_equal(filemap_read_some(a, 200, &byte, 1), 1);
+	assert_int_equal(byte, 'x');
+	filemap_close(b);
+	filemap_close(a);
+}
+
 T_MAIN(T_TEST(processes_that_grow_one_file_lose_nothing),
        T_TEST(processes_that_grow_a_sparse_file_lose_nothing), T_TEST(processes_with_ofd_locks_lose_nothing),
        T_TEST(cut_needs_the_exclusive_lock), T_TEST(growth_that_somebody_holds_up_gives_up),
-       T_TEST(growth_leaves_the_locks_as_they_were))
+       T_TEST(growth_under_the_exclusive_lock_is_not_held_up), T_TEST(growth_leaves_the_locks_as_they_were),
+       T_TEST(growth_in_a_reserve_keeps_what_others_grew_and_stored))

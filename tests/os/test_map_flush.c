@@ -222,6 +222,19 @@ static void forked_child_counts_only_its_own_flushes(void **state)
 	filemap_close(map);
 }
 
+static void flush_of_nothing_that_ends_with_an_error_taints_nothing(void **state)
+{
+	struct filemap *map = create(state, 100, 0);
+	struct fm__flush flush;
+	assert_ok(fm__map_flush_begin(map, 50, 0, &flush));
+	assert_int_equal(flush.length, 0);
+	assert_int_equal(fm__map_flush_end(&flush, -EIO), -EIO);
+	assert_ok(fm__map_flush_begin(map, 50, 0, &flush));
+	assert_int_equal(fm__map_flush_end(&flush, 1), 0);
+	assert_int_equal(filemap_state(map), FILEMAP_STATE_LIVE);
+	filemap_close(map);
+}
+
 T_MAIN(T_TEST(flush_of_any_range_within_is_durable), T_TEST(flush_of_a_range_outside_is_refused),
        T_TEST(asynchronous_flush_covers_whole_pages_of_the_file),
        T_TEST(asynchronous_flush_of_nothing_has_no_backing),
@@ -230,4 +243,5 @@ T_MAIN(T_TEST(flush_of_any_range_within_is_durable), T_TEST(flush_of_a_range_out
        T_TEST(tainted_mapping_still_loads_stores_and_resizes),
        T_TEST(interrupted_or_cancelled_flush_does_not_taint), T_TEST(taint_is_safe_from_many_threads),
        T_TEST(forked_child_closes_the_descriptor_of_a_flush_in_its_parent),
-       T_TEST(forked_child_counts_only_its_own_flushes))
+       T_TEST(forked_child_counts_only_its_own_flushes),
+       T_TEST(flush_of_nothing_that_ends_with_an_error_taints_nothing))

@@ -366,6 +366,61 @@ static void file_system_without_execution_refuses_and_nothing_changed(void **sta
 	assert_int_equal(r, 0);
 }
 
+/* Only freezing what could be stored to shares the lock. */
+static void frozen_mapping_that_becomes_executable_keeps_the_lock_that_it_has(void **state)
+{
+	struct filemap *map = open_ok(make_file(state), FILEMAP_WRITE,
+				      FILEMAP_OPTIONS(.flags = FILEMAP_DOWNGRADE_ON_FREEZE));
+	assert_ok(filemap_freeze(map, NULL));
+	assert_ok(filemap_lock(map, FILEMAP_EXCLUSIVE_LOCK, 0, NULL));
+	assert_ok(filemap_freeze_exec(map, NULL));
+	assert_int_equal(filemap_lock_state(map), FILEMAP_EXCLUSIVE_LOCK);
+	filemap_close(map);
+}
+
+static void downgrade_on_freeze_takes_no_lock_where_none_is_held(void **state)
+{
+	const uint32_t families[] = {FILEMAP_LOCK_NONE, FILEMAP_LOCK_FLOCK, FILEMAP_LOCK_OFD};
+	const char *path = make_file(state);
+	for (size_t i = 0; i < 3; i++) {
+		struct filemap *map = open_ok(path, FILEMAP_WRITE,
+					      FILEMAP_OPTIONS(.flags = FILEMAP_DOWNGRADE_ON_FREEZE,
+							      .lock_family = families[i])),
+			       *other;
+		assert_int_equal(filemap_unlock(map), i == 0 ? FILEMAP_EMODE : 0);
+		assert_ok(filemap_freeze(map, NULL));
+		assert_int_equal(filemap_lock_state(map), FILEMAP_UNLOCKED);
+		other = open_ok(path, FILEMAP_WRITE, NULL);
+		filemap_close(other);
+		filemap_close(map);
+	}
+}
+
+/* Copies are nobody else's affair. */
+static void cow_window_thaws_while_another_one_executes(void **state)
+{
+	struct filemap *map = open_ok(make_file(state), FILEMAP_READ, NULL), *copy;
+	assert_ok(filemap_window(map, FILEMAP_COW, 0, 0, &copy, NULL));
+	assert_ok(filemap_freeze(copy, NULL));
+	assert_ok(filemap_freeze_exec(map, NULL));
+	assert_ok(filemap_thaw(copy, NULL));
+	assert_thawed(copy);
+	filemap_close(copy);
+	filemap_close(map);
+}
+
+static void thawing_what_is_thawed_does_nothing(void **state)
+{
+	struct filemap *map = open_ok(make_file(state), FILEMAP_WRITE, NULL);
+	assert_ok(filemap_pin(map));
+	assert_ok(filemap_thaw(map, NULL));
+	assert_ok(filemap_unlock(map));
+	assert_ok(filemap_thaw(map, NULL));
+	assert_thawed(map);
+	filemap_unpin(map);
+	filemap_close(map);
+}
+
 T_MAIN(T_TEST(frozen_mapping_cannot_be_stored_to), T_TEST(memory_freezes_and_thaws_without_a_lock),
        T_TEST(freezing_what_cannot_be_stored_to_does_nothing), T_TEST(mapped_code_runs),
        T_TEST(frozen_code_of_a_file_runs_in_every_mode), T_TEST(code_that_was_stored_runs_and_can_be_changed),
@@ -374,4 +429,7 @@ T_MAIN(T_TEST(frozen_mapping_cannot_be_stored_to), T_TEST(memory_freezes_and_tha
        T_TEST(cooperating_mapping_executes_only_alone), T_TEST(pinned_mapping_neither_freezes_nor_thaws),
        T_TEST(downgrade_on_freeze_lets_readers_in), T_TEST(forked_child_does_not_downgrade),
        T_TEST(freezing_works_after_advice_has_split_the_region),
-       T_TEST(file_system_without_execution_refuses_and_nothing_changed))
+       T_TEST(file_system_without_execution_refuses_and_nothing_changed),
+       T_TEST(frozen_mapping_that_becomes_executable_keeps_the_lock_that_it_has),
+       T_TEST(downgrade_on_freeze_takes_no_lock_where_none_is_held),
+       T_TEST(cow_window_thaws_while_another_one_executes), T_TEST(thawing_what_is_thawed_does_nothing))

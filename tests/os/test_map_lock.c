@@ -600,6 +600,23 @@ static void cooperating_writers_share_and_keep_a_plain_one_out(void **state)
 	filemap_close(b);
 }
 
+/* Also of bytes that the file does not have. */
+static void ofd_lock_is_on_every_byte(void **state)
+{
+	const off_t places[] = {0, 1, 4, 5, 1 << 20, INT64_MAX - 1};
+	const char *path = make_file(state);
+	struct filemap *map = open_ok(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.lock_family = FILEMAP_LOCK_OFD));
+	const int fd = open(path, O_RDWR | O_CLOEXEC);
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		struct flock byte = {
+			.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = places[i], .l_len = 1};
+		assert_int_equal(fcntl(fd, F_OFD_SETLK, &byte), -1);
+		assert_true(errno == EAGAIN || errno == EACCES);
+	}
+	close(fd);
+	filemap_close(map);
+}
+
 T_MAIN(T_TEST(writer_excludes_everybody_in_this_process), T_TEST(readers_share_and_exclude_a_writer),
        T_TEST(alias_by_another_name_is_found), T_TEST(alias_by_another_family_is_found_in_this_process),
        T_TEST(lock_none_is_not_in_the_way_of_anybody), T_TEST(plain_flock_excludes_and_is_excluded),
@@ -616,4 +633,4 @@ T_MAIN(T_TEST(writer_excludes_everybody_in_this_process), T_TEST(readers_share_a
        T_TEST(writer_shares_its_lock_only_when_it_cannot_store), T_TEST(unlocked_mapping_can_be_locked_again),
        T_TEST(waiting_lock_gets_what_is_given_back), T_TEST(lock_calls_without_a_lock_say_so),
        T_TEST(forked_child_does_not_touch_the_lock), T_TEST(lock_goes_with_the_last_window),
-       T_TEST(cooperating_writers_share_and_keep_a_plain_one_out))
+       T_TEST(cooperating_writers_share_and_keep_a_plain_one_out), T_TEST(ofd_lock_is_on_every_byte))

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <filemap/filemap.h>
@@ -177,7 +179,48 @@ static void directories_links_and_windows_are_refused(void **state)
 			 FILEMAP_EOPTION);
 }
 
+static void ignore_signal(int number)
+{
+	(void)number;
+}
+
+/* The timer goes on until it hits the wait: no moment is too early. */
+static void signal_ends_the_wait_for_a_writer(void **state)
+{
+	const struct sigaction action = {.sa_handler = ignore_signal};
+	const struct itimerspec every = {{0, 20000000}, {0, 20000000}};
+	struct sigaction old;
+	struct filemap *map;
+	timer_t timer;
+	int ends[2];
+	(void)state;
+	assert_ok(pipe(ends));
+	assert_ok(sigaction(SIGALRM, &action, &old));
+	assert_ok(timer_create(CLOCK_MONOTONIC, NULL, &timer));
+	assert_ok(timer_settime(timer, 0, &every, NULL));
+	const int r = filemap_read_fd(ends[0], FILEMAP_TO_END, &map, NULL);
+	timer_delete(timer);
+	sigaction(SIGALRM, &old, NULL);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(r, -EINTR);
+}
+
+/* One byte more tells too much from just enough; the rest is left to whoever reads on. */
+static void descriptor_is_read_to_one_byte_behind_the_cap_at_most(void **state)
+{
+	static unsigned char bytes[300000];
+	const char *path = t_path(*state, "file");
+	struct filemap *map;
+	t_write_file(path, bytes, sizeof bytes);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(filemap_read_fd(fd, 100000, &map, NULL), -EFBIG);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 100001);
+	close(fd);
+}
+
 T_MAIN(T_TEST(large_files_are_mapped_and_small_ones_read), T_TEST(a_locked_file_is_not_read_either),
        T_TEST(exactly_the_cap_fits_and_one_byte_more_does_not), T_TEST(what_only_claims_to_be_empty_is_read),
        T_TEST(fifo_is_read_until_its_writers_are_gone), T_TEST(pipe_is_read_from_where_it_stands),
-       T_TEST(directories_links_and_windows_are_refused))
+       T_TEST(directories_links_and_windows_are_refused), T_TEST(signal_ends_the_wait_for_a_writer),
+       T_TEST(descriptor_is_read_to_one_byte_behind_the_cap_at_most))

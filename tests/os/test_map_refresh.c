@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <filemap/filemap.h>
@@ -233,6 +234,40 @@ static void memory_and_empty_windows_stay(void **state)
 	filemap_close(map);
 }
 
+static void window_at_an_odd_offset_fills_its_reserve_and_no_more(void **state)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const char *path = make_file(state, 200);
+	struct filemap *map =
+		open_ok(path, FILEMAP_READ, FILEMAP_OPTIONS(.offset = 100, .reserve = 2 * page));
+	others_grow(path, 200, 10 * page);
+	assert_int_equal(filemap_refresh(map, NULL, NULL), FILEMAP_ERANGE);
+	assert_int_equal(filemap_size(map), 3 * page - 100); /* the pages that the reserve touches */
+	assert_bytes(map, 100, filemap_size(map), 0xCC);
+	filemap_close(map);
+}
+
+static void pinned_window_that_would_have_to_move_stays(void **state)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const char *path = make_file(state, page);
+	struct filemap *map = open_ok(path, FILEMAP_READ, NULL);
+	struct filemap_error error;
+	void *behind = (char *)(uintptr_t)filemap_data(map) + page;
+	behind = mmap(behind, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	assert_ok(filemap_pin(map));
+	others_grow(path, page, 10 * page);
+	assert_int_equal(filemap_refresh(map, NULL, &error), FILEMAP_EBUSY);
+	assert_string_equal(error.subject, "pin");
+	assert_int_equal(filemap_size(map), page);
+	filemap_unpin(map);
+	assert_ok(filemap_refresh(map, NULL, NULL));
+	assert_int_equal(filemap_size(map), 10 * page);
+	if (behind != MAP_FAILED)
+		munmap(behind, page);
+	filemap_close(map);
+}
+
 T_MAIN(T_TEST(window_follows_growth_in_every_mode), T_TEST(window_follows_a_cut),
        T_TEST(file_cut_below_the_offset_leaves_an_empty_window),
        T_TEST(reserve_keeps_the_address_until_it_is_full),
@@ -240,4 +275,5 @@ T_MAIN(T_TEST(window_follows_growth_in_every_mode), T_TEST(window_follows_a_cut)
        T_TEST(private_copy_that_was_split_stays_as_it_was),
        T_TEST(private_copy_keeps_its_changes_when_it_moves), T_TEST(pinned_window_neither_moves_nor_shrinks),
        T_TEST(frozen_window_follows_and_stays_frozen), T_TEST(other_window_follows_a_resize),
-       T_TEST(memory_and_empty_windows_stay))
+       T_TEST(memory_and_empty_windows_stay), T_TEST(window_at_an_odd_offset_fills_its_reserve_and_no_more),
+       T_TEST(pinned_window_that_would_have_to_move_stays))

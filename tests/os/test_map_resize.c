@@ -393,6 +393,42 @@ static void readers_go_on_while_a_reserve_is_filled(void **state)
 	}
 }
 
+/* The file ends below the window: growing it gives blocks to all that is new, not only to the window. */
+static void growth_after_a_cut_below_the_offset_leaves_no_hole(void **state)
+{
+	const char *path = t_path(*state, "file");
+	struct filemap_stat status;
+	struct filemap *map;
+	assert_ok(filemap_open(path, FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 1 << 20, .offset = 1 << 18,
+					       .reserve = 1 << 20),
+			       &map, NULL));
+	if (!filemap_reservable(map)) {
+		filemap_close(map);
+		t_skip("blocks mean nothing on this file system");
+	}
+	assert_ok(truncate(path, 100));
+	assert_ok(filemap_refresh(map, NULL, NULL));
+	assert_int_equal(filemap_size(map), 0);
+	assert_ok(filemap_resize(map, 1 << 19, NULL));
+	assert_ok(filemap_stat(map, &status));
+	assert_true(status.blocks * 512 >= 1 << 19);
+	filemap_close(map);
+}
+
+static void sparse_growth_in_a_reserve_takes_no_blocks(void **state)
+{
+	struct filemap_stat status;
+	struct filemap *map = create(
+		state, 0,
+		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_SPARSE, .size = 1, .reserve = 1 << 22));
+	assert_ok(filemap_resize(map, 1 << 21, NULL));
+	assert_ok(filemap_stat(map, &status));
+	assert_int_equal(status.size, 1 << 21);
+	assert_true(status.blocks * 512 < 1 << 20);
+	filemap_close(map);
+}
+
 T_MAIN(T_TEST(growth_keeps_the_old_and_zeroes_the_new), T_TEST(growth_allocates_blocks_unless_sparse),
        T_TEST(bytes_stored_behind_the_end_never_reappear), T_TEST(shrinking_and_growing_again_shows_zeros),
        T_TEST(same_size_changes_nothing), T_TEST(fixed_length_is_remembered_and_clamped),
@@ -403,4 +439,6 @@ T_MAIN(T_TEST(growth_keeps_the_old_and_zeroes_the_new), T_TEST(growth_allocates_
        T_TEST(bytes_stored_behind_the_end_of_memory_never_reappear),
        T_TEST(region_that_was_split_grows_nevertheless), T_TEST(only_memory_that_can_be_stored_to_is_resized),
        T_TEST(file_is_not_cut_below_what_another_window_shows),
-       T_TEST(readers_go_on_while_a_reserve_is_filled))
+       T_TEST(readers_go_on_while_a_reserve_is_filled),
+       T_TEST(growth_after_a_cut_below_the_offset_leaves_no_hole),
+       T_TEST(sparse_growth_in_a_reserve_takes_no_blocks))

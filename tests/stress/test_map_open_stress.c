@@ -385,7 +385,30 @@ static void readers_beside_a_refresh_in_a_reserve_see_every_byte(void **state)
 	readers_beside_growth(t_path(*state, "two"), FILEMAP_COW, grow_by_refresh);
 }
 
+static void *close_one(void *context)
+{
+	struct filemap **map = context;
+	filemap_close(*map);
+	return NULL;
+}
+
+/* Memory has no lock, whose giving back would put the two closes one after the other. */
+static void last_two_windows_of_memory_are_closed_at_once(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct filemap *first, *second;
+		pthread_t thread;
+		assert_ok(filemap_anonymous(4096, FILEMAP_OPTIONS(.flags = FILEMAP_SHARED), &first, NULL));
+		assert_ok(filemap_window(first, FILEMAP_READ, 0, 0, &second, NULL));
+		assert_ok(pthread_create(&thread, NULL, close_one, round % 2 ? &first : &second));
+		filemap_close(round % 2 ? second : first);
+		assert_ok(pthread_join(thread, NULL));
+	}
+}
+
 T_MAIN(T_TEST(crowd_of_all_modes_never_meets_a_writer), T_TEST(windows_open_and_close_on_many_threads),
        T_TEST(pins_given_back_during_the_close_release_everything_once),
        T_TEST(readers_beside_growth_in_a_reserve_see_every_byte),
-       T_TEST(readers_beside_a_refresh_in_a_reserve_see_every_byte))
+       T_TEST(readers_beside_a_refresh_in_a_reserve_see_every_byte),
+       T_TEST(last_two_windows_of_memory_are_closed_at_once))

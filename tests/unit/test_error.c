@@ -143,6 +143,22 @@ static void format_of_an_errno_says_its_text_once(void **state)
 	assert_string_equal(format(&error), "open file: No such file or directory");
 }
 
+static void format_leaves_out_a_subject_that_the_step_names(void **state)
+{
+	struct filemap_error error;
+	(void)state;
+
+	fm__fail(&error, -EEXIST, "create file", "file");
+	fm__fail_detail(&error, "x.db");
+	assert_string_equal(format(&error), "create file 'x.db': File exists");
+	fm__fail(&error, -EIO, "sync parent directory", "parent directory");
+	assert_string_equal(format(&error), "sync parent directory: Input/output error");
+	fm__fail(&error, FILEMAP_ERANGE, "check resize", "file_size");
+	assert_memory_equal(format(&error), "check resize file_size: ", 24);
+	fm__fail(&error, -EIO, "profile map", "file");
+	assert_string_equal(format(&error), "profile map file: Input/output error");
+}
+
 static void format_appends_range_and_hint(void **state)
 {
 	struct filemap_error error;
@@ -198,6 +214,7 @@ T_MAIN(T_PLAIN(error_name_of_every_private_code_is_its_constant),
        T_PLAIN(fail_without_a_record_only_returns_the_code),
        T_PLAIN(detail_too_long_is_cut_before_a_character),
        T_PLAIN(format_says_step_subject_name_text_and_cause), T_PLAIN(format_of_an_errno_says_its_text_once),
-       T_PLAIN(format_appends_range_and_hint), T_PLAIN(format_of_nothing_is_no_error),
+       T_PLAIN(format_leaves_out_a_subject_that_the_step_names), T_PLAIN(format_appends_range_and_hint),
+       T_PLAIN(format_of_nothing_is_no_error),
        T_PLAIN(format_into_too_little_is_cut_and_returns_the_whole_length),
        T_PLAIN(version_is_that_of_the_header))

@@ -152,6 +152,20 @@ static void every_flag_is_refused_by_name_where_it_has_no_effect(void **state)
 	}
 }
 
+static void huge_pages_are_one_size_and_reserved(void **state)
+{
+	const uint32_t wrong[] = {FILEMAP_HUGE_2M | FILEMAP_HUGE_1G, FILEMAP_HUGE_2M | FILEMAP_NORESERVE};
+	const char *const names[] = {"HUGE_1G", "NORESERVE"};
+	struct filemap_error error;
+	struct fm__plan plan;
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(fm__plan_anonymous(1, FILEMAP_OPTIONS(.flags = wrong[i]), &plan, &error),
+				 FILEMAP_EOPTION);
+		assert_string_equal(error.detail, names[i]);
+	}
+}
+
 static void only_a_writer_gives_a_file_a_size(void **state)
 {
 	const unsigned modes[] = {FILEMAP_READ, FILEMAP_EXEC, FILEMAP_COW};
@@ -339,7 +353,7 @@ static void open_refuses_before_it_looks(void **state)
 T_MAIN(T_PLAIN(no_options_are_the_defaults), T_PLAIN(length_zero_and_to_end_mean_the_same),
        T_PLAIN(mode_that_is_not_exactly_one_is_refused), T_PLAIN(path_is_needed),
        T_PLAIN(unknown_flags_are_refused), T_PLAIN(every_flag_is_refused_by_name_where_it_has_no_effect),
-       T_PLAIN(only_a_writer_gives_a_file_a_size),
+       T_PLAIN(huge_pages_are_one_size_and_reserved), T_PLAIN(only_a_writer_gives_a_file_a_size),
        T_PLAIN(advice_that_contradicts_itself_or_comes_too_early_is_refused),
        T_PLAIN(memory_has_no_file_and_no_lock), T_PLAIN(the_lock_follows_from_mode_and_sharing),
        T_PLAIN(contradictions_and_the_useless_are_refused), T_PLAIN(lock_options_are_checked),

@@ -88,6 +88,17 @@ static void window_larger_than_the_address_space_is_refused(void **state)
 	assert_int_equal(span.size, 1);
 }
 
+static void last_page_of_all_has_an_end_that_no_offset_names(void **state)
+{
+	const struct fm__window last = {FM_FILE_MAX - 5, FM_WINDOW_FOLLOWS};
+	const struct fm__window before = {FM_FILE_MAX - PAGE - 5, 5};
+	struct fm__span span = {.size = 1};
+	(void)state;
+	assert_int_equal(fm__window_span(&last, FM_FILE_MAX, 0, PAGE, &span), FILEMAP_ERANGE);
+	assert_ok(fm__window_span(&before, FM_FILE_MAX, 0, PAGE, &span));
+	assert_int_equal(span.size, 5);
+}
+
 static void reserve_widens_the_mapping_and_not_the_window(void **state)
 {
 	const struct fm__window window = {100, FM_WINDOW_FOLLOWS};
@@ -137,5 +148,6 @@ T_MAIN(T_PLAIN(window_that_follows_ends_where_the_file_does),
        T_PLAIN(window_across_a_page_border_takes_both_pages), T_PLAIN(empty_window_still_maps_a_page),
        T_PLAIN(fixed_window_is_clamped_and_comes_back), T_PLAIN(window_outside_the_file_is_refused),
        T_PLAIN(window_larger_than_the_address_space_is_refused),
+       T_PLAIN(last_page_of_all_has_an_end_that_no_offset_names),
        T_PLAIN(reserve_widens_the_mapping_and_not_the_window), T_PLAIN(range_is_resolved_and_checked),
        T_PLAIN(cover_is_the_pages_around_a_range))

@@ -68,12 +68,28 @@ int fm__sys_pwrite(int fd, const void *from, size_t length, uint64_t offset)
 
 int64_t fm__sys_read(int fd, void *to, size_t length)
 {
-	int64_t n;
+	return io_result(read(fd, to, length));
+}
 
-	do
-		n = io_result(read(fd, to, length));
-	while (n == -EINTR);
-	return n;
+static int64_t seek(int fd, uint64_t from, int whence)
+{
+	off_t start;
+
+	int r = fm__to_off(from, &start);
+	if (r < 0)
+		return r;
+	off_t found = lseek(fd, start, whence);
+	return found < 0 ? -errno : found;
+}
+
+int64_t fm__sys_seek_data(int fd, uint64_t from)
+{
+	return seek(fd, from, SEEK_DATA);
+}
+
+int64_t fm__sys_seek_hole(int fd, uint64_t from)
+{
+	return seek(fd, from, SEEK_HOLE);
 }
 
 int fm__sys_fsync(int fd)
