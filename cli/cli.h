@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define CLI_OK 0
 #define CLI_FAILED 1
@@ -29,7 +30,8 @@ extern const struct cli_command cli_log_append, cli_log_cat, cli_log_info, cli_l
 
 /* Every message goes to standard error and begins with "filemap: ". */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-int cli_fail(const char *subject, int code, const struct filemap_error *error);       /* returns CLI_FAILED */
+/* Tell what failed with a file or stream of that name, which the record need not say again. CLI_FAILED. */
+int cli_fail(const char *name, int code, const struct filemap_error *error);
 int cli_usage(const struct cli_command *self, const char *problem, const char *what); /* CLI_USAGE */
 int cli_help(const struct cli_command *self);                                         /* CLI_OK */
 
@@ -44,6 +46,8 @@ bool cli_parse_number(const char *text, uint64_t *ret);
 
 /* Print a string as JSON, quotes included. Bytes that are no UTF-8 become U+DC80 to U+DCFF. */
 void cli_json_string(const char *text);
+/* For people: controls, and bytes that are no UTF-8, become \n, \t or \xNN; --json is what tells names exactly. */
+void cli_put_text(FILE *to, const char *text);
 void cli_json_residency(const struct filemap_residency *residency); /* as an object; unknown is null */
 
 /* FILEMAP_QUEUE_* from "io_uring" or "threads"; false if it is neither. */

@@ -65,7 +65,8 @@ void cli_info_text(const struct cli_info *info)
 {
 	const struct filemap_stat *st = &info->stat;
 
-	printf("%s\n", info->path);
+	cli_put_text(stdout, info->path);
+	putchar('\n');
 	printf("  size        %" PRIu64 " bytes\n", st->size);
 	printf("  allocated   %" PRIu64 " bytes\n", st->blocks * 512);
 	printf("  mapping     %s, lock: %s\n", info->mode, info->lock);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * JSON. Names of files are bytes: one that is no UTF-8 becomes a lone surrogate, U+DC80 to U+DCFF
- * (as Python's os.fsdecode has it), so that the text is valid and no two names look alike.
+ * Names of files, which are bytes, as JSON and for people. In JSON one that is no UTF-8 becomes a lone surrogate,
+ * U+DC80 to U+DCFF (as Python's os.fsdecode has it), so that the text is valid and no two names look alike. For
+ * people what is no UTF-8 and what would command the terminal, or begin a line of its own, is written out.
  */
 #include "cli.h"
 
@@ -66,4 +67,31 @@ void cli_json_residency(const struct filemap_residency *residency)
 	put_pages("dirty", residency->dirty);
 	put_pages("writeback", residency->writeback);
 	putchar('}');
+}
+
+/* The controls of ASCII, and those from U+0080 to U+009F, which are two bytes long. */
+static bool is_control(const unsigned char *p)
+{
+	return *p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0);
+}
+
+static unsigned put_readable(FILE *to, const unsigned char *p)
+{
+	const unsigned length = utf8_length(p);
+
+	if (length != 0 && !is_control(p)) {
+		fwrite(p, 1, length, to);
+		return length;
+	}
+	if (*p == '\n' || *p == '\t')
+		fputs(*p == '\n' ? "\\n" : "\\t", to);
+	else
+		fprintf(to, "\\x%02x", *p);
+	return 1;
+}
+
+void cli_put_text(FILE *to, const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p;)
+		p += put_readable(to, p);
 }

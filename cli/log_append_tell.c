@@ -62,8 +62,9 @@ void append_summary(const struct appender *a)
 		summary_json(a, &stats, seconds);
 	else if (!a->request->quiet)
 		fprintf(stderr,
-			"%" PRIu64 " records (%" PRIu64 " bytes) durable up to %" PRIu64 ": %" PRIu64
-			" flushes by %s, %.1f records per flush, %.3f s\n",
-			a->acks.durable_records, a->bytes, a->durable, stats.flushes,
+			"%" PRIu64 " record%s (%" PRIu64 " bytes) durable up to %" PRIu64 ": %" PRIu64
+			" flush%s by %s, %.1f records per flush, %.3f s\n",
+			a->acks.durable_records, a->acks.durable_records == 1 ? "" : "s", a->bytes,
+			a->durable, stats.flushes, stats.flushes == 1 ? "" : "es",
 			filemap_queue_backend(a->queue), per(stats.flushed_records, stats.flushes), seconds);
 }

@@ -32,7 +32,8 @@ void cli_log_report(const char *dir, const struct filemap_log_report *report)
 	char uuid[37];
 
 	uuid_text(report->uuid, uuid);
-	printf("%s: %s\n", dir, cli_log_state(report->state));
+	cli_put_text(stdout, dir);
+	printf(": %s\n", cli_log_state(report->state));
 	printf("  records    %" PRIu64 " (%" PRIu64 " bytes) from position %" PRIu64 " on\n", report->records,
 	       report->bytes, report->scanned_from);
 	printf("  positions  %" PRIu64 " to %" PRIu64 ", durable at least to %" PRIu64 "\n", report->first,

@@ -37,6 +37,20 @@ static const struct cli_command *find(const struct cli_command *const *table, co
 	return NULL;
 }
 
+static bool is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* getopt(3) begins its messages with argv[0]: they are to begin as all others do. */
+static void name_for_getopt(const struct cli_command *command, char **argv)
+{
+	static char name[32];
+
+	snprintf(name, sizeof name, "filemap: %s", command->name);
+	argv[0] = name;
+}
+
 static int run(const struct cli_command *const *table, const char *prefix, int argc, char **argv)
 {
 	const struct cli_command *command = find(table, prefix, argv[0]);
@@ -45,8 +59,9 @@ static int run(const struct cli_command *const *table, const char *prefix, int a
 		cli_error("no such command: %s%s (try --help)", prefix, argv[0]);
 		return CLI_USAGE;
 	}
-	if (argc > 1 && strcmp(argv[1], "--help") == 0)
+	if (argc > 1 && is_help(argv[1]))
 		return cli_help(command);
+	name_for_getopt(command, argv);
 	return command->run(command, argc, argv);
 }
 
@@ -56,7 +71,7 @@ int main(int argc, char **argv)
 		cli_error("no command given (try --help)");
 		return CLI_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+	if (is_help(argv[1]) || strcmp(argv[1], "help") == 0)
 		return help();
 	if (strcmp(argv[1], "--version") == 0) {
 		printf("filemap %s\n", filemap_version());
@@ -64,7 +79,7 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "log") != 0)
 		return run(commands, "", argc - 1, argv + 1);
-	if (argc > 2 && strcmp(argv[2], "--help") == 0)
+	if (argc > 2 && is_help(argv[2]))
 		return help();
 	if (argc < 3) {
 		cli_error("log: no command given (try --help)");

@@ -8,25 +8,68 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MESSAGE_SIZE 8192 /* more than a path and its error need */
+
 void cli_error(const char *format, ...)
 {
+	char line[MESSAGE_SIZE];
 	va_list args;
+
 	va_start(args, format);
-	fputs("filemap: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	vsnprintf(line, sizeof line, format, args);
 	va_end(args);
+	fputs("filemap: ", stderr);
+	cli_put_text(stderr, line);
+	fputc('\n', stderr);
 }
 
-int cli_fail(const char *subject, int code, const struct filemap_error *error)
+/* The record keeps what fits of a path. */
+static bool is_same_name(const char *detail, const char *name)
 {
+	const size_t length = strlen(detail);
+
+	return strncmp(detail, name, length) == 0 &&
+	       (name[length] == '\0' || length + 4 >= sizeof((struct filemap_error){0}).detail);
+}
+
+static bool has_word(const char *text, const char *word)
+{
+	const char *found = strstr(text, word);
+
+	return found && (found == text || found[-1] == ' ') && strchr(" ", found[strlen(word)]);
+}
+
+/* "open file file 'x'" of x is "open file": what the step or the beginning of the line says is left out. */
+static void shorten(struct filemap_error *error, const char *name)
+{
+	const bool is_phrase = error->step && strchr(error->step, ' ');
+
+	if (error->subject && error->step && has_word(error->step, error->subject))
+		error->subject = NULL;
+	else if (error->subject && is_phrase && strcmp(error->subject, "file") == 0)
+		error->subject = NULL;
+	if (is_same_name(error->detail, name) || strncmp(error->detail, "fd:", 3) == 0)
+		error->detail[0] = '\0';
+}
+
+int cli_fail(const char *name, int code, const struct filemap_error *error)
+{
+	struct filemap_error shortened;
 	char text[512];
+
+	name = name[0] == '\0' ? "''" : name;
 	if (!error || error->code == 0) {
-		cli_error("%s: %s", subject, filemap_strerror(code));
+		cli_error("%s: %s", name, filemap_strerror(code));
 		return CLI_FAILED;
 	}
-	filemap_error_format(error, text, sizeof text);
-	cli_error("%s: %s", subject, text);
+	if (error->code == FILEMAP_EOPTION && error->subject && error->hint) {
+		cli_error("%s: %s: %s", name, error->subject, error->hint);
+		return CLI_FAILED;
+	}
+	shortened = *error;
+	shorten(&shortened, name);
+	filemap_error_format(&shortened, text, sizeof text);
+	cli_error("%s: %s", name, text);
 	return CLI_FAILED;
 }
 

@@ -96,6 +96,15 @@ static int draw(const char *path, const struct filemap *map, size_t width, struc
 	return r;
 }
 
+static int tell_failed(const char *path, int r)
+{
+	if (r != -EPERM)
+		return cli_fail(path, r, NULL);
+	cli_error("%s: %s; the kernel tells only owners, and who may write the file", path,
+		  filemap_strerror(r));
+	return CLI_FAILED;
+}
+
 static int show_file(const char *path, const struct request *request)
 {
 	struct cli_picture *picture;
@@ -107,7 +116,7 @@ static int show_file(const char *path, const struct request *request)
 	r = draw(path, map, request->width, &picture);
 	filemap_close(map);
 	if (r < 0)
-		return cli_fail(path, r, NULL);
+		return tell_failed(path, r);
 	request->print(picture);
 	free(picture);
 	return CLI_OK;

@@ -75,7 +75,8 @@ void cli_picture_text(const struct cli_picture *picture)
 {
 	const char *const *marks = choose_marks();
 
-	printf("%s\n", picture->path);
+	cli_put_text(stdout, picture->path);
+	putchar('\n');
 	print_row(picture, marks);
 	if (picture->count != 0)
 		print_legend(picture, marks);

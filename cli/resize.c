@@ -25,8 +25,8 @@ static bool new_size(const struct request *request, uint64_t size, uint64_t *ret
 {
 	if (request->sign == '+' ? request->bytes > UINT64_MAX - size
 				 : request->sign == '-' && request->bytes > size) {
-		cli_error("%s: %" PRIu64 " bytes cannot become %" PRIu64 " %s", request->path, size,
-			  request->bytes, request->sign == '+' ? "more" : "fewer");
+		cli_error("%s: has %" PRIu64 " bytes, which cannot become %" PRIu64 " %s", request->path,
+			  size, request->bytes, request->sign == '+' ? "more" : "fewer");
 		return false;
 	}
 	*ret = request->sign == '+'   ? size + request->bytes

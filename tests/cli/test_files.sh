@@ -67,6 +67,9 @@ says "No such file or directory"
 status 2 filemap cat
 says "usage"
 status 2 filemap cat --wrong text
+says "filemap: cat: unrecognized option '--wrong'"
+status 2 filemap cat --max
+says "filemap: cat: option '--max' requires an argument"
 status 2 filemap
 status 2 filemap wrong
 status 2 filemap log
@@ -76,8 +79,40 @@ for command in "" "cat" "copy" "info" "lock" "residency" "resize" "log append" "
 	status 0 filemap $command --help
 	prints usage
 done
+for word in -h help --help "cat -h" "log -h" "log cat -h"; do
+	# shellcheck disable=SC2086
+	status 0 filemap $word
+	prints usage
+done
 status 0 filemap --version
 prints "filemap 0."
+
+# What a message says, it says once; a name can neither begin a line nor command a terminal.
+is() { check "the error is '$1'" [ "$err" = "filemap: $1" ]; }
+status 1 filemap cat missing
+is "missing: look up file: No such file or directory"
+status 1 filemap info fifo
+is "fifo: check file type: No such device; only regular files can be mapped"
+status 1 filemap cat ''
+is "'': path: a name is needed"
+status 1 filemap cat --max 20 text
+is "text: more than 20 bytes: File too large"
+status 1 filemap copy text empty
+is "empty: create file: File exists"
+status 1 filemap copy text nowhere/text
+is "nowhere/text: open parent directory: No such file or directory"
+status 1 filemap resize big 9000000000G
+is "big: check resize file_size: outside the mapping or the file, or not representable"
+long=$(printf 'x%.0s' {1..250})
+status 1 filemap cat "$long"
+is "$long: look up file: No such file or directory"
+status 1 filemap cat $'a\nb\tc\033[2J\302\233\377\303\274'
+is $'a\\nb\\tc\\x1b[2J\\xc2\\x9b\\xff\303\274: look up file: No such file or directory'
+: >$'two\nlines'
+for command in info residency; do
+	status 0 filemap $command $'two\nlines'
+	check "$command shows a name in one line" [ "$(head -n 1 .out)" = 'two\nlines' ]
+done
 
 if command -v flock >/dev/null; then
 	flock -x text "$FILEMAP" cat text >"$dir/.out" 2>"$dir/.err"

@@ -96,7 +96,7 @@ if [ "$(id -u)" = 0 ] && nobody "$FILEMAP" --version >/dev/null 2>&1; then
 	status 0 nobody "$FILEMAP" info --json big
 	prints '"residency":null'
 	status 1 nobody "$FILEMAP" residency big
-	says "big: Operation not permitted"
+	says "big: Operation not permitted; the kernel tells only owners"
 else
 	skip "not root, or others cannot run the command: residency of others' files"
 fi

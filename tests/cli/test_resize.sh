@@ -40,10 +40,10 @@ resized 10 f 10
 
 # What is refused leaves the file alone.
 status 1 filemap resize f -11
-says "f: 10 bytes cannot become 11 fewer"
+says "f: has 10 bytes, which cannot become 11 fewer"
 status 1 filemap resize f 9223372036854775808
 status 1 filemap resize f +18446744073709551615
-says "f: 10 bytes cannot become 18446744073709551615 more"
+says "f: has 10 bytes, which cannot become 18446744073709551615 more"
 check "a refusal leaves the size" [ "$(stat -c %s f)" = 10 ]
 status 1 filemap resize missing 10
 check "resize makes no file" [ ! -e missing ]

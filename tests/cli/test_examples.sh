@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+# The programs in examples/ do what they say.
+# shellcheck source=tests/cli/t.sh
+. "$(dirname "$0")/t.sh"
+
+# index
+status 2 "$INDEX" table 7
+says "table: look up file"
+status 0 "$INDEX" table 7 100
+status 0 "$INDEX" table 8 0xffffffffffffffff
+status 0 "$INDEX" table 7 200
+status 0 "$INDEX" table 7
+check "the later value of a key counts" [ "$out" = 200 ]
+status 0 "$INDEX" table 8
+check "a value has 64 bits" [ "$out" = 18446744073709551615 ]
+status 1 "$INDEX" table 9
+check "a key that was not set has no value" [ -z "$out" ]
+check "the file is as it is documented" \
+	[ "$(head -c 32 table | od -An -v -tx1 | tr -d ' \n')" = 49445831000000000300000000000000070000000000000064"$(printf '0%.0s' {1..14})" ]
+
+for key in {10..300}; do
+	"$INDEX" table "$key" $((key * 2)) || break
+done
+check "the table grows" [ "$(stat -c %s table)" = 8192 ]
+check "with what it had" [ "$("$INDEX" table 7) $("$INDEX" table 10) $("$INDEX" table 300)" = "200 20 600" ]
+truncate -s 4096 table
+status 2 "$INDEX" table 7
+says "a stored structure is damaged"
+printf 'no table at all, but long enough' >text
+status 2 "$INDEX" text 7 1
+says "a stored structure is damaged"
+check "what is no table stays as it is" [ "$(cat text)" = "no table at all, but long enough" ]
+
+# counters
+status 0 "$COUNTERS" counter 5 20000
+check "no process loses a count" [ "$out" = 100000 ]
+status 0 "$COUNTERS" counter 2 1
+check "the file keeps the sum" [ "$out" = 100002 ]
+status 0 "$FILEMAP" lock --shared counter "$COUNTERS" counter 1 1
+check "it shares with the shared lock" [ "$out" = 100003 ]
+: >short
+status 0 "$COUNTERS" short 1 1
+printf 1234 >odd
+status 1 "$COUNTERS" odd 1 1
+says "odd is too short"
+finish
