@@ -925,8 +925,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_commit(struct filemap *map, size_t dat
  * @retval FILEMAP_EMODE      The mapping is not FILEMAP_WRITE, or is frozen; or COOPERATE cuts without the
  *                            exclusive lock.
  * @retval FILEMAP_EBUSY      It would shrink or move, and is pinned; or cut what another window shows.
- * @retval FILEMAP_ELOCKED    COOPERATE: another one was growing the file, for a whole second. -EINTR: a
- *                            signal came meanwhile.
+ * @retval FILEMAP_ELOCKED    COOPERATE: another one was growing the file, or holds a lock of the other family
+ *                            on it, for a whole second. -EINTR: a signal came meanwhile.
  * @retval FILEMAP_EFORKED    Only the process that opened may do this.
  * @retval FILEMAP_ERANGE     Less than the offset, more than off_t, memory or the reserve can hold.
  * @retval FILEMAP_EPOISONED  The window is gone already.

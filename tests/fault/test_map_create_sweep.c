@@ -242,6 +242,24 @@ static void size_that_was_given_in_part_stays_for_those_who_cooperate(void **sta
 	assert_true(t_file_size(path) > 0);
 }
 
+/* The new length was tried before; the content is there still, and so is its end. */
+static void truncation_that_fails_leaves_content_and_length(void **state)
+{
+	struct filemap *map;
+	path = t_path(*state, "file");
+	for (int n = 1; n <= 2; n++) {
+		write_hello();
+		fault_reset();
+		fault_arm_call("ftruncate", n, EIO);
+		assert_int_equal(filemap_open(path, FILEMAP_WRITE,
+					      FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = SIZE), &map,
+					      NULL),
+				 -EIO);
+		fault_reset();
+		assert_hello();
+	}
+}
+
 T_MAIN(T_TEST(create_leaves_no_file_behind_at_every_call),
        T_TEST(create_new_sparse_leaves_no_file_behind_at_every_call),
        T_TEST(truncate_leaves_the_content_until_blocks_are_sure),
@@ -249,4 +267,5 @@ T_MAIN(T_TEST(create_leaves_no_file_behind_at_every_call),
        T_TEST(size_for_an_empty_file_is_given_or_it_stays_empty),
        T_TEST(blocks_are_written_where_they_cannot_be_allocated), T_TEST(full_disk_leaves_no_file_behind),
        T_TEST(unsynced_parent_leaves_no_file_behind), T_TEST(size_that_was_given_in_part_is_taken_back),
-       T_TEST(size_that_was_given_in_part_stays_for_those_who_cooperate))
+       T_TEST(size_that_was_given_in_part_stays_for_those_who_cooperate),
+       T_TEST(truncation_that_fails_leaves_content_and_length))

@@ -287,6 +287,22 @@ static void commit_that_is_refused_flushes_nothing(void **state)
 	close_traced("unmap flock close close ");
 }
 
+/* Below the offset the end of the window, which is empty, is not that of the file. */
+static void growth_asks_for_the_size_after_a_cut_below_the_window(void **state)
+{
+	open_traced(
+		state, FILEMAP_WRITE,
+		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 8192, .offset = 4096, .reserve = 1 << 20));
+	fault_arm_call("fsync", 1, EIO);
+	assert_int_equal(filemap_close_truncated(map, 100, NULL), -EIO);
+	assert_int_equal(t_file_size(path), 100);
+	fault_trace_start();
+	assert_ok(filemap_resize(map, 8192, NULL));
+	assert_memory_equal(fault_trace(), "fstat ", 6);
+	assert_int_equal(t_file_size(path), 8192);
+	close_traced("unmap flock close close ");
+}
+
 T_MAIN(T_TEST(create_maps_before_it_allocates_and_syncs_the_parent_last),
        T_TEST(create_without_durable_name_syncs_nothing),
        T_TEST(truncate_comes_after_lock_name_map_size_and_blocks),
@@ -302,4 +318,5 @@ T_MAIN(T_TEST(create_maps_before_it_allocates_and_syncs_the_parent_last),
        T_TEST(freeze_forbids_stores_before_it_shares_the_lock),
        T_TEST(cooperating_size_is_locked_from_the_look_to_the_end),
        T_TEST(growth_asks_for_the_size_where_the_kernel_has_no_lock),
-       T_TEST(commit_that_is_refused_flushes_nothing))
+       T_TEST(commit_that_is_refused_flushes_nothing),
+       T_TEST(growth_asks_for_the_size_after_a_cut_below_the_window))
