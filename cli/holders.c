@@ -112,28 +112,44 @@ void cli_holder_name(struct cli_holder *holder)
 			*p = '?';
 }
 
+/* Once for each process and kind: it may have several descriptors, and /proc/locks, which is read in pieces while
+ * locks come and go, may tell one twice. */
+void cli_holder_add(struct cli_holders *holders, const struct cli_holder *found, pid_t pid)
+{
+	struct cli_holder *holder;
+
+	for (size_t i = 0; i < holders->count; i++)
+		if (holders->holder[i].pid == pid && strcmp(holders->holder[i].kind, found->kind) == 0)
+			return;
+	if (holders->count == CLI_HOLDERS_MOST)
+		return;
+	holder = &holders->holder[holders->count++];
+	*holder = *found;
+	holder->pid = pid;
+	cli_holder_name(holder);
+}
+
 /* Whether each of them is a living process. */
 static bool read_locks(const struct cli_file_key *key, struct cli_holders *ret)
 {
 	FILE *locks = fopen("/proc/locks", "re");
+	struct cli_holder found;
 	bool all_known = true;
 	char line[160];
 	int behind;
 
 	if (!locks)
 		return true;
-	while (ret->count < CLI_HOLDERS_MOST && fgets(line, sizeof line, locks)) {
-		struct cli_holder *holder = &ret->holder[ret->count];
+	while (fgets(line, sizeof line, locks)) {
 		behind = 0;
 		if (sscanf(line, "%*d: %n", &behind) < 0 || behind == 0)
 			continue;
-		if (!cli_holder_parse(line + behind, key, holder) || holder->pid == getpid())
-			continue;
-		cli_holder_name(holder);
-		all_known = all_known && holder->command[0] != '\0';
-		ret->count++;
+		if (cli_holder_parse(line + behind, key, &found) && found.pid != getpid())
+			cli_holder_add(ret, &found, found.pid);
 	}
 	fclose(locks);
+	for (size_t i = 0; i < ret->count; i++)
+		all_known = all_known && ret->holder[i].command[0] != '\0';
 	return all_known;
 }
 

@@ -40,6 +40,7 @@ void cli_holders_text(const struct cli_holders *holders, char *text, size_t size
 /* For holders.c: one line of /proc/locks or fdinfo from the kind on. False if it is of another file. */
 bool cli_holder_parse(const char *line, const struct cli_file_key *key, struct cli_holder *ret);
 void cli_holder_name(struct cli_holder *holder); /* finds the command's name */
+void cli_holder_add(struct cli_holders *holders, const struct cli_holder *found, pid_t pid);
 
 /* Look through the descriptors of all processes that may be looked at, and add those that carry a lock. */
 void cli_holders_scan(const struct cli_file_key *key, struct cli_holders *holders);

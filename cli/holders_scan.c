@@ -19,21 +19,6 @@ static FILE *open_at(int directory, const char *name)
 	return file;
 }
 
-static void add(struct cli_holders *holders, const struct cli_holder *found, pid_t pid)
-{
-	struct cli_holder *holder;
-
-	for (size_t i = 0; i < holders->count; i++)
-		if (holders->holder[i].pid == pid && strcmp(holders->holder[i].kind, found->kind) == 0)
-			return;
-	if (holders->count == CLI_HOLDERS_MOST)
-		return;
-	holder = &holders->holder[holders->count++];
-	*holder = *found;
-	holder->pid = pid;
-	cli_holder_name(holder);
-}
-
 static void scan_descriptor(FILE *info, pid_t pid, const struct cli_file_key *key,
 			    struct cli_holders *holders)
 {
@@ -46,7 +31,7 @@ static void scan_descriptor(FILE *info, pid_t pid, const struct cli_file_key *ke
 		if (sscanf(line, "lock: %*d: %n", &behind) < 0 || behind == 0)
 			continue;
 		if (cli_holder_parse(line + behind, key, &found))
-			add(holders, &found, pid);
+			cli_holder_add(holders, &found, pid);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include "map/origin.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/fork.h"
@@ -15,17 +16,18 @@
 #include "sys/sys.h"
 
 /* One allocation for what nearly every opening needs: all of it, once. It lives until the last flush that
- * uses the backing is over. */
+ * uses the backing is over. The handle comes first: whoever holds it holds the start of the block, which is what
+ * tools that look for leaks look for. */
 struct block {
+	struct filemap first;
 	struct fm__origin origin;
 	struct fm__backing backing;
-	struct filemap first;
 	char path[];
 };
 
 static struct filemap *first_of(struct fm__origin *origin)
 {
-	return &((struct block *)origin)->first;
+	return &((struct block *)((char *)origin - offsetof(struct block, origin)))->first;
 }
 
 int fm__origin_new(const char *path, uint32_t sharing, struct fm__origin **ret)

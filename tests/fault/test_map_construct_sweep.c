@@ -18,8 +18,9 @@
 #define LARGE 20000 /* what open_or_read maps */
 
 static const char *path;
-static struct filemap *parent; /* of windows; NULL otherwise */
-static int source = -1;        /* of descriptors; -1 otherwise */
+static struct filemap *parent;  /* of windows; NULL otherwise */
+static int source = -1;         /* of descriptors; -1 otherwise */
+static uint32_t keep_in_memory; /* FILEMAP_MLOCK, where there is mlock2(2) */
 
 typedef int constructor(struct filemap **ret, struct filemap_error *error);
 
@@ -43,7 +44,7 @@ static int open_cow(struct filemap **ret, struct filemap_error *error)
 static int open_dressed(struct filemap **ret, struct filemap_error *error)
 {
 	return filemap_open(path, FILEMAP_WRITE,
-			    FILEMAP_OPTIONS(.flags = FILEMAP_MLOCK | FILEMAP_DONTDUMP | FILEMAP_DONTFORK,
+			    FILEMAP_OPTIONS(.flags = keep_in_memory | FILEMAP_DONTDUMP | FILEMAP_DONTFORK,
 					    .advice = FILEMAP_ADVICE_RANDOM | FILEMAP_ADVICE_NOHUGEPAGE,
 					    .reserve = 1 << 20),
 			    ret, error);
@@ -72,7 +73,7 @@ static int open_or_read(struct filemap **ret, struct filemap_error *error)
 
 static int read_small(struct filemap **ret, struct filemap_error *error)
 {
-	return filemap_open_or_read("/proc/self/cmdline", FILEMAP_TO_END, NULL, ret, error);
+	return filemap_open_or_read("/proc/version", FILEMAP_TO_END, NULL, ret, error);
 }
 
 static int read_descriptor(struct filemap **ret, struct filemap_error *error)
@@ -91,7 +92,7 @@ static int anonymous_private(struct filemap **ret, struct filemap_error *error)
 {
 	return filemap_anonymous(10000,
 				 FILEMAP_OPTIONS(.label = "private",
-						 .flags = FILEMAP_MLOCK | FILEMAP_DONTFORK,
+						 .flags = keep_in_memory | FILEMAP_DONTFORK,
 						 .reserve = 1 << 20),
 				 ret, error);
 }
@@ -207,6 +208,12 @@ static void sweep(const struct t_dir *dir, constructor *make)
 static void set_up(struct t_dir *dir)
 {
 	static unsigned char bytes[LARGE];
+	struct filemap *map;
+	fault_reset();
+	if (filemap_anonymous(1, FILEMAP_OPTIONS(.flags = FILEMAP_MLOCK), &map, NULL) == 0) {
+		keep_in_memory = FILEMAP_MLOCK;
+		filemap_close(map);
+	}
 	path = t_path(dir, "file");
 	for (size_t i = 0; i < LARGE; i++)
 		bytes[i] = (unsigned char)(i % 251);
