@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "base/fork.h"
 #include "base/options.h"
 #include "map/construct.h"
 #include "map/memory.h"
@@ -38,13 +37,6 @@ static void name_region(const struct filemap *map, const struct fm__plan *plan)
 		fm__sys_name_memory(map->region, map->region_length, name);
 }
 
-static void note_birth(struct filemap *map)
-{
-	uint64_t now_ms = fm__sys_realtime_ms();
-	map->made.seconds = (int64_t)(now_ms / 1000);
-	map->made.nanoseconds = (uint32_t)(now_ms % 1000) * 1000000;
-}
-
 static void explain_no_huge_pages(const struct filemap *map, int r, struct filemap_error *reterr)
 {
 	if (r == -ENOMEM && (map->flags & (FILEMAP_HUGE_2M | FILEMAP_HUGE_1G)))
@@ -57,7 +49,6 @@ int fm__memory_map(struct filemap *map, const struct fm__plan *plan, uint64_t si
 {
 	int r;
 
-	note_birth(map);
 	r = fm__window_span(&map->window, size, map->reserve, fm__filemap_page(map), ret);
 	if (r < 0)
 		return fm__fail(reterr, r, "plan window", "address space");

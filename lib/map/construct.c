@@ -7,6 +7,18 @@
 #include "map/construct.h"
 
 #include "base/error.h"
+#include "sys/sys.h"
+
+/* A file's times are the kernel's affair; memory has only this moment. */
+static void note_birth(struct filemap *map)
+{
+	uint64_t now_ms;
+	if (map->kind == FM_KIND_FILE)
+		return;
+	now_ms = fm__sys_realtime_ms();
+	map->made.seconds = (int64_t)(now_ms / 1000);
+	map->made.nanoseconds = (uint32_t)(now_ms % 1000) * 1000000;
+}
 
 int fm__construct(const char *path, const struct fm__plan *plan, struct filemap **ret,
 		  struct filemap_error *reterr)
@@ -25,6 +37,7 @@ int fm__construct(const char *path, const struct fm__plan *plan, struct filemap 
 		fm__origin_free(origin);
 		return fm__fail(reterr, r, "allocate", "mapping");
 	}
+	note_birth(*ret);
 	return 0;
 }
 

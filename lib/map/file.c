@@ -17,11 +17,9 @@
 #include "base/options.h"
 #include "base/util.h"
 #include "map/locate.h"
+#include "map/name.h"
 #include "map/parent.h"
 #include "sys/sys.h"
-
-#define ROUNDS 8
-#define NAME_CHANGED 1 /* somebody removed or created it: look again */
 
 #define HOW_CREATE (FILEMAP_FILE_CREATE | FILEMAP_FILE_CREATE_NEW)
 #define HOW_WITH_WRITE (FILEMAP_FILE_APPEND | HOW_CREATE | FILEMAP_FILE_TRUNCATE | FILEMAP_FILE_DURABLE)
@@ -90,27 +88,11 @@ static int open_flags(unsigned how)
 	return flags | (how & FILEMAP_FILE_READ ? O_RDWR : O_WRONLY);
 }
 
-/* The kernel says EEXIST for a symbolic link to nothing, too; CREATE does not go through it. */
-static int explain_exists(const struct opening *o, struct filemap_error *reterr)
-{
-	struct stat status;
-	int r = fm__sys_fstatat(o->dirfd, o->name, &status, AT_SYMLINK_NOFOLLOW);
-	if (r < 0 && r != -ENOENT)
-		return fm__fail(reterr, r, "look up file", "file");
-	if (r < 0 || !S_ISLNK(status.st_mode))
-		return NAME_CHANGED;
-	if (fm__sys_fstatat(o->dirfd, o->name, &status, 0) >= 0)
-		return NAME_CHANGED;
-	fm__fail(reterr, -ELOOP, "create file", "file");
-	fm__fail_hint(reterr, "CREATE never creates through a symbolic link");
-	return -ELOOP;
-}
-
 static int create_new(struct opening *o, struct filemap_error *reterr)
 {
 	int r = fm__sys_openat(o->dirfd, o->name, open_flags(o->how) | O_CREAT | O_EXCL, o->permissions);
 	if (r == -EEXIST && (o->how & FILEMAP_FILE_CREATE))
-		return explain_exists(o, reterr);
+		return fm__name_explain_exists(o->dirfd, o->name, reterr);
 	if (r < 0)
 		return fm__fail(reterr, r, "create file", "file");
 	o->fd = r;
@@ -132,7 +114,7 @@ static int open_existing(struct opening *o, struct filemap_error *reterr)
 	struct stat status;
 	int r = fm__sys_openat(o->dirfd, o->name, open_flags(o->how) | O_NONBLOCK, 0);
 	if (r == -ENOENT && (o->how & FILEMAP_FILE_CREATE))
-		return NAME_CHANGED;
+		return FM_NAME_CHANGED;
 	if (r < 0)
 		return fm__fail(reterr, r, "open file", "file");
 	o->fd = r;
@@ -164,9 +146,9 @@ static int try_round(struct opening *o, struct filemap_error *reterr)
 
 static int open_by_name(struct opening *o, struct filemap_error *reterr)
 {
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < FM_NAME_ROUNDS; round++) {
 		int r = try_round(o, reterr);
-		if (r != NAME_CHANGED)
+		if (r != FM_NAME_CHANGED)
 			return r;
 	}
 	fm__fail(reterr, FILEMAP_EREPLACED, "open file", "file");
@@ -188,18 +170,6 @@ static int finish(const struct opening *o, struct filemap_error *reterr)
 	return r < 0 ? fm__fail(reterr, r, "truncate", "file") : 0;
 }
 
-/* The file that this call made, unless the name means another one by now. */
-static void remove_own(const struct opening *o)
-{
-	struct stat own, named;
-	if (!o->created || fm__sys_fstat(o->fd, &own) < 0)
-		return;
-	if (fm__sys_fstatat(o->dirfd, o->name, &named, AT_SYMLINK_NOFOLLOW) < 0)
-		return;
-	if (named.st_dev == own.st_dev && named.st_ino == own.st_ino)
-		fm__sys_unlinkat(o->dirfd, o->name, 0);
-}
-
 static int open_all(struct opening *o, const char *path, struct filemap_error *reterr)
 {
 	int r = start(o, path, reterr);
@@ -209,8 +179,8 @@ static int open_all(struct opening *o, const char *path, struct filemap_error *r
 	if (r < 0)
 		return r;
 	r = finish(o, reterr);
-	if (r < 0)
-		remove_own(o);
+	if (r < 0 && o->created)
+		fm__name_remove_own(o->dirfd, o->name, o->fd);
 	return r;
 }
 

@@ -13,11 +13,9 @@
 
 #include "base/error.h"
 #include "base/util.h"
+#include "map/name.h"
 #include "map/parent.h"
 #include "sys/sys.h"
-
-#define ROUNDS 8
-#define NAME_CHANGED 1 /* somebody replaced, removed or created it: look again */
 
 static const char *base_name(const struct fm__origin *origin)
 {
@@ -80,25 +78,6 @@ int fm__locate_check_type(const struct stat *status, struct filemap_error *reter
 	return refuse_type(S_ISLNK(status->st_mode) ? -ELOOP : -ENODEV, reterr);
 }
 
-/* The kernel says EEXIST for a symbolic link to nothing, too; CREATE does not go through it. */
-static int explain_exists(const struct fm__origin *origin, struct filemap_error *reterr)
-{
-	struct stat status;
-	int r = fm__sys_fstatat(origin->parent_fd, base_name(origin), &status, AT_SYMLINK_NOFOLLOW);
-	if (r == -ENOENT)
-		return NAME_CHANGED;
-	if (r < 0)
-		return fm__fail(reterr, r, "look up file", "file");
-	if (!S_ISLNK(status.st_mode))
-		return NAME_CHANGED;
-	r = fm__sys_fstatat(origin->parent_fd, base_name(origin), &status, 0);
-	if (r >= 0)
-		return NAME_CHANGED;
-	fm__fail(reterr, -ELOOP, "create file", "file");
-	fm__fail_hint(reterr, "CREATE never creates through a symbolic link");
-	return -ELOOP;
-}
-
 /* What a new file cannot satisfy is refused while there is none yet. */
 static int check_creation(const struct fm__origin *origin, const struct fm__plan *plan,
 			  struct filemap_error *reterr)
@@ -121,7 +100,7 @@ static int create_file(struct fm__origin *origin, const struct fm__plan *plan, s
 		return r;
 	r = fm__sys_openat(origin->parent_fd, base_name(origin), flags, plan->permissions);
 	if (r == -EEXIST && (plan->flags & FILEMAP_CREATE))
-		return explain_exists(origin, reterr);
+		return fm__name_explain_exists(origin->parent_fd, base_name(origin), reterr);
 	if (r < 0)
 		return fm__fail(reterr, r, "create file", "file");
 	origin->backing->fd = r;
@@ -141,7 +120,7 @@ static int open_existing(struct fm__origin *origin, const struct fm__plan *plan,
 {
 	int r = fm__sys_openat(base_dir(origin, plan), base_name(origin), open_flags(plan), 0);
 	if (r == -ENOENT)
-		return NAME_CHANGED;
+		return FM_NAME_CHANGED;
 	if (r < 0)
 		return fm__fail(reterr, r, "open file", "file");
 	origin->backing->fd = r;
@@ -175,37 +154,23 @@ static int identify(struct fm__origin *origin, struct fm__found *found, struct f
 	return fm__locate_check_type(&found->status, reterr);
 }
 
-/* 1 = this name means this file, 0 = it means another one or nothing. */
-static int names_it(const struct fm__origin *origin, int dirfd, const struct stat *status, int flags,
-		    struct stat *ret)
-{
-	int r = fm__sys_fstatat(dirfd, base_name(origin), ret, flags);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	return ret->st_dev == status->st_dev && ret->st_ino == status->st_ino;
-}
-
 /* What the name tells of the file is what is true under the lock: its size, too. */
 static int check_name(const struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *found,
 		      struct filemap_error *reterr)
 {
 	struct stat named;
-	int r = names_it(origin, base_dir(origin, plan), &found->status, follow_flag(plan), &named);
+	int r = fm__name_means(base_dir(origin, plan), base_name(origin), &found->status, follow_flag(plan),
+			       &named);
 	if (r < 0)
 		return fm__fail(reterr, r, "check name after locking", "file");
 	found->status = named;
-	return r ? 0 : NAME_CHANGED;
+	return r ? 0 : FM_NAME_CHANGED;
 }
 
 void fm__locate_remove_own(const struct fm__origin *origin, const struct fm__found *found)
 {
-	struct stat named, own; /* asked for anew: the failure may have been that it could not be known */
-	if (!found->created || fm__sys_fstat(origin->backing->fd, &own) < 0)
-		return;
-	if (names_it(origin, origin->parent_fd, &own, AT_SYMLINK_NOFOLLOW, &named) == 1)
-		fm__sys_unlinkat(origin->parent_fd, base_name(origin), 0);
+	if (found->created)
+		fm__name_remove_own(origin->parent_fd, base_name(origin), origin->backing->fd);
 }
 
 static int lock_and_check(struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *found,
@@ -220,7 +185,7 @@ static int lock_and_check(struct fm__origin *origin, const struct fm__plan *plan
 	return r < 0 ? r : check_name(origin, plan, found, reterr);
 }
 
-/* One round: 0, NAME_CHANGED or an error; nothing is kept unless 0. */
+/* One round: 0, FM_NAME_CHANGED or an error; nothing is kept unless 0. */
 static int try_round(struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *found,
 		     struct filemap_error *reterr)
 {
@@ -245,9 +210,9 @@ static int try_round(struct fm__origin *origin, const struct fm__plan *plan, str
 int fm__locate_lock(struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *ret,
 		    struct filemap_error *reterr)
 {
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < FM_NAME_ROUNDS; round++) {
 		int r = try_round(origin, plan, ret, reterr);
-		if (r != NAME_CHANGED)
+		if (r != FM_NAME_CHANGED)
 			return r;
 	}
 	fm__fail(reterr, FILEMAP_EREPLACED, "check name after locking", "file");

@@ -2,7 +2,7 @@
 """hold.py flock|ofd|posix shared|exclusive FILE COMMAND...
 
 Run COMMAND while this process holds a lock on FILE; exit 75 if it cannot be had, else as COMMAND.
-A posix lock may be on one byte of it, HOLD_BYTE."""
+A posix lock may be on one byte of it, HOLD_BYTE; a shared flock held twice, HOLD_TWICE."""
 import fcntl
 import os
 import struct
@@ -15,6 +15,8 @@ exclusive = kind == "exclusive"
 try:
     if family == "flock":
         fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        if os.environ.get("HOLD_TWICE"):
+            fcntl.flock(os.open(path, os.O_RDWR), fcntl.LOCK_SH | fcntl.LOCK_NB)
     elif family == "posix":
         byte = os.environ.get("HOLD_BYTE")
         fcntl.lockf(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB,

@@ -102,6 +102,8 @@ if command -v python3 >/dev/null; then
 	HOLD_BYTE=0 status 1 holds posix exclusive f env HOLD_BYTE=9 python3 "$here/hold.py" posix shared f \
 		"$FILEMAP" lock --family ofd --shared f true
 	check "who shares is not in the way of a shared lock" grep -qE 'f: locked by [0-9]+ \(python3[^,]*\)$' .err
+	HOLD_TWICE=1 status 1 holds flock shared f "$FILEMAP" lock f true
+	check "each of them once" grep -qE 'f: locked by [0-9]+ \(python3[^,]*\)$' .err
 	status 1 holds flock shared f "$FILEMAP" lock --shared f "$FILEMAP" lock f true
 	check "and all of them" grep -qE 'f: locked by ([0-9]+ \((filemap|python3.*)\)(, |$)){2}$' .err
 else

@@ -276,9 +276,13 @@ static void borrowed_bytes_are_shown_as_they_are(void **state)
 {
 	char bytes[] = "borrowed";
 	struct filemap *map, *window;
+	struct filemap_stat status;
 	const void *slice;
 	(void)state;
 	assert_ok(filemap_wrap_bytes("mine", bytes + 1, 7, &map, NULL));
+	assert_ok(filemap_stat(map, &status));
+	assert_int_equal(status.size, 7);
+	assert_true(status.modified.seconds > 0);
 	assert_ptr_equal(filemap_data(map), bytes + 1);
 	bytes[1] = 'O';
 	assert_ok(filemap_slice(map, 0, 7, &slice));
