@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <filemap/filemap.h>
 
@@ -413,10 +414,28 @@ static void poisoned_mapping_has_no_slices(void **state)
 	filemap_close(map);
 }
 
-T_MAIN(T_TEST(slice_is_length_bytes_and_padding), T_TEST(slices_come_back_after_reopening),
-       T_TEST(row_without_room_for_another_word_is_at_its_end), T_TEST(full_file_is_doubled),
-       T_TEST(empty_file_grows_by_what_is_needed), T_TEST(thousands_of_slices_grow_a_file_and_come_back),
-       T_TEST(window_at_an_offset_doubles_the_file),
+/* Others made the file longer than the reserve: what the reserve holds of it is room all the same. */
+static void room_that_others_made_beyond_the_reserve_is_used(void **state)
+{
+	const char *path = t_path(*state, "outgrown");
+	struct filemap *map;
+	size_t cursor = 0;
+	void *slice;
+	t_write_file(path, "", 0);
+	assert_ok(truncate(path, 4096));
+	assert_ok(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.reserve = 65536), &map, NULL));
+	assert_ok(truncate(path, 1 << 20));
+	assert_ok(filemap_alloc_slice(map, &cursor, 5000, &slice, NULL));
+	memset(slice, 'x', 5000);
+	assert_int_equal(filemap_size(map), 65536);
+	assert_int_equal(filemap_alloc_slice(map, &cursor, 65536, &slice, NULL), FILEMAP_ERANGE);
+	filemap_close(map);
+}
+
+T_MAIN(T_TEST(room_that_others_made_beyond_the_reserve_is_used), T_TEST(slice_is_length_bytes_and_padding),
+       T_TEST(slices_come_back_after_reopening), T_TEST(row_without_room_for_another_word_is_at_its_end),
+       T_TEST(full_file_is_doubled), T_TEST(empty_file_grows_by_what_is_needed),
+       T_TEST(thousands_of_slices_grow_a_file_and_come_back), T_TEST(window_at_an_offset_doubles_the_file),
        T_TEST(reserve_that_cannot_hold_double_holds_what_is_needed),
        T_TEST(window_of_its_own_length_does_not_grow_the_file), T_TEST(cursor_that_cannot_be_is_refused),
        T_TEST(size_that_cannot_be_is_refused), T_TEST(mapping_that_cannot_be_written_or_grown_is_refused),
