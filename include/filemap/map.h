@@ -1199,6 +1199,7 @@ FILEMAP_API int filemap_munlock(struct filemap *map, size_t offset, size_t lengt
  * @retval FILEMAP_EPOISONED  The window is gone.
  * @retval -EPERM             The file belongs to somebody else and may only be read: the kernel would tell
  *                            untruths to those who must not know.
+ * @retval -EMFILE, -ENFILE, -ENOMEM  It could not be found out whether the file is the caller's.
  * Class R. @since 0.1
  */
 FILEMAP_API int filemap_residency(const struct filemap *map, size_t offset, size_t length,

@@ -21,7 +21,8 @@ static int may_know(const struct filemap *map)
 
 	if (map->kind != FM_KIND_FILE || fm__sys_may_write(fd) == 0)
 		return 0;
-	return fm__sys_is_owner(fd) == 1 ? 0 : -EPERM;
+	int r = fm__sys_is_owner(fd);
+	return r == 0 ? -EPERM : FM_MIN(r, 0);
 }
 
 /* A huge page is resident when its first small one is: they come and go together. */

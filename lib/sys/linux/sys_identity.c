@@ -83,9 +83,11 @@ int fm__sys_is_owner(int fd)
 		return r;
 	if (file.st_uid == geteuid())
 		return 1;
-	fd = fm__sys_reopen(fd, O_RDONLY | O_NOATIME | O_NONBLOCK);
-	fm__sys_close(fd);
-	return fd >= 0;
+	r = fm__sys_reopen(fd, O_RDONLY | O_NOATIME | O_NONBLOCK);
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EINTR)
+		return r;
+	fm__sys_close(r);
+	return r >= 0;
 }
 
 int fm__sys_file_handle(int fd, uint32_t *ret_type, unsigned char *to, uint32_t *length)
