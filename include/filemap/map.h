@@ -307,6 +307,7 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_open_at(int dirfd, const char *path, u
  * @retval FILEMAP_EOPTION    @p fd is negative.
  * @retval FILEMAP_EREPLACED  What was opened is another file.
  * @retval -EBADF             @p fd is not open.
+ * @retval -EPERM             TRUNCATE, and a seal of the memory file forbids it: it keeps its content.
  * @retval -ENOENT, -ENOSYS   /proc is not mounted; memory files then cannot be opened again at all.
  * Otherwise as filemap_open(). Any thread. @since 0.1
  */

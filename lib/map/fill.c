@@ -84,7 +84,10 @@ static int try_size(const struct fm__plan *plan, int fd, uint64_t size)
 /* With TRUNCATE, size and blocks are tried for while the content is still there: a full disk costs nothing. */
 static int empty_file(const struct fm__plan *plan, int fd, uint64_t size, struct filemap_error *reterr)
 {
-	int r = try_size(plan, fd, size);
+	int r = fm__sys_check_seals(fd, plan->size > 0);
+	if (r < 0)
+		return fm__fail(reterr, r, "truncate", "file seals");
+	r = try_size(plan, fd, size);
 	if (r < 0)
 		return fm__fail(reterr, r, "allocate blocks", "file");
 	r = fm__sys_ftruncate(fd, 0);

@@ -47,7 +47,8 @@ int fm__sys_cachestat(int fd, uint64_t offset, uint64_t length,
 		      struct fm__cache_pages *ret); /* -ENOSYS before 6.5 */
 int fm__sys_ftruncate(int fd, uint64_t size);
 int fm__sys_fallocate(int fd, int mode, uint64_t offset, uint64_t length);
-bool fm__sys_size_is_limited(void); /* RLIMIT_FSIZE is set: above it the others here are -EFBIG */
+int fm__sys_check_seals(int fd, bool grows); /* -EPERM: a seal forbids to empty it, or then to grow it */
+bool fm__sys_size_is_limited(void);          /* RLIMIT_FSIZE is set: above it the others here are -EFBIG */
 /* fallocate(2), mode 0, by who knows that there is no limit: one that is set now is SIGXFSZ. */
 int fm__sys_allocate(int fd, uint64_t offset, uint64_t length);
 int64_t fm__sys_pread(int fd, void *to, size_t length, uint64_t offset);      /* less only at the end */

@@ -54,7 +54,7 @@ static void truncate_comes_after_lock_name_map_size_and_blocks(void **state)
 	t_write_file(t_path(*state, "file"), "hello", 5);
 	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = 5000));
 	assert_string_equal(fault_trace(), "openat fstatat openat fstat flock fstatat map "
-					   "ftruncate fallocate ftruncate fallocate ");
+					   "check_seals ftruncate fallocate ftruncate fallocate ");
 	close_traced("unmap flock close close ");
 }
 

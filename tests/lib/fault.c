@@ -234,6 +234,7 @@ REFUSE(int, fstat, (int fd, struct stat *ret), (fd, ret))
 REFUSE(int, fstatat, (int dirfd, const char *path, struct stat *ret, int flags), (dirfd, path, ret, flags))
 REFUSE(int, fs_type, (int fd, uint64_t *ret), (fd, ret))
 REFUSE(int, statx, (int fd, struct statx *ret), (fd, ret))
+REFUSE(int, check_seals, (int fd, bool grows), (fd, grows))
 REFUSE(int, may_write, (int fd), (fd))
 REFUSE(int, is_owner, (int fd), (fd))
 REFUSE(int, file_handle, (int fd, uint32_t *ret_type, unsigned char *to, uint32_t *length),

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -294,6 +295,41 @@ static void full_disk_is_enospc_and_leaves_everything_as_it_was(void **state)
 	assert_int_equal(r, 0);
 }
 
+/* A seal would stop truncation halfway: after the content is gone, or with what was tried still there. */
+static void sealed_memory_is_refused_before_it_is_emptied(void **state)
+{
+	const struct {
+		int seals;
+		uint64_t size;
+		int result;
+		off_t left;
+	} cases[] = {
+		{F_SEAL_GROW, 3, -EPERM, 5},   {F_SEAL_GROW, 0, 0, 0},        {F_SEAL_SHRINK, 3, -EPERM, 5},
+		{F_SEAL_SHRINK, 0, -EPERM, 5}, {F_SEAL_SHRINK, 9, -EPERM, 5}, {F_SEAL_SEAL, 9, 0, 9},
+	};
+	struct filemap *map;
+	struct stat status;
+	(void)state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const int fd = memfd_create("sealed", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+		assert_true(fd >= 0);
+		assert_int_equal(pwrite(fd, "hello", 5, 0), 5);
+		assert_ok(fcntl(fd, F_ADD_SEALS, cases[i].seals));
+		const int r = filemap_open_fd(
+			fd, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_TRUNCATE, .size = cases[i].size),
+			&map, &error);
+		assert_int_equal(r, cases[i].result);
+		if (r < 0)
+			assert_string_equal(error.subject, "file seals");
+		else
+			filemap_close(map);
+		assert_ok(fstat(fd, &status));
+		assert_int_equal(status.st_size, cases[i].left);
+		close(fd);
+	}
+}
+
 static void flags_and_advice_that_contradict_are_refused(void **state)
 {
 	struct filemap *map;
@@ -324,4 +360,5 @@ T_MAIN(T_TEST(missing_file_is_enoent_and_not_created), T_TEST(missing_directory_
        T_TEST(window_is_refused_before_truncation_and_creation),
        T_TEST(size_that_no_file_system_has_leaves_no_file), T_TEST(options_are_refused_and_nothing_created),
        T_TEST(file_without_permission_is_eacces), T_TEST(full_disk_is_enospc_and_leaves_everything_as_it_was),
+       T_TEST(sealed_memory_is_refused_before_it_is_emptied),
        T_TEST(flags_and_advice_that_contradict_are_refused))

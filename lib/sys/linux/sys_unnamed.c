@@ -4,6 +4,7 @@
  *
  * Invariant: every descriptor that leaves this file is close-on-exec and at least 3.
  */
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "sys/linux/kernel.h"
@@ -32,6 +33,14 @@ int fm__sys_memory_file(const char *name)
 	if (fd == -EACCES)
 		fd = FM_RETRY(memfd_create(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL));
 	return fm__raise_fd(fd);
+}
+
+int fm__sys_check_seals(int fd, bool grows)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0)
+		return 0; /* only files in memory have any */
+	return seals & (F_SEAL_SHRINK | (grows ? F_SEAL_GROW : 0)) ? -EPERM : 0;
 }
 
 /* The empty path needs a privilege or a kernel that sees who opened fd (6.10); /proc needs /proc. */
