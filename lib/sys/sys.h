@@ -57,6 +57,8 @@ int64_t fm__sys_read(int fd, void *to, size_t length); /* one read(2); -EINTR: n
 /* The next byte from `from` on that is, or is not, in a hole. -ENXIO: none up to the end of the file. */
 int64_t fm__sys_seek_data(int fd, uint64_t from);
 int64_t fm__sys_seek_hole(int fd, uint64_t from);
+int64_t fm__sys_position(int fd); /* where fm__sys_read() goes on; -ESPIPE */
+int64_t fm__sys_set_position(int fd, uint64_t to);
 int fm__sys_fsync(int fd);
 int fm__sys_fdatasync(int fd);
 int fm__sys_flush_range(int fd, uint64_t offset,
@@ -70,6 +72,17 @@ int fm__sys_ofd_test(int fd, int type, uint64_t start,
 int fm__sys_unlinkat(int dirfd, const char *name, int flags);
 int fm__sys_rename(int dirfd, const char *from, const char *to,
 		   bool replace); /* within one directory; -EEXIST */
+/* renameat2(2) itself, also between directories: -EINVAL or -ENOSYS where the file system or kernel lacks it. */
+#define FM_MOVE_OVER 0u /* replaces what is there */
+#define FM_MOVE_NEW 1u  /* -EEXIST instead of replacing anything */
+#define FM_MOVE_SWAP 2u /* both names exist, and change places in one step */
+int fm__sys_move(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned how);
+int fm__sys_linkat(int from_dirfd, const char *from, int to_dirfd, const char *to); /* follows no link */
+int fm__sys_set_mode(int fd, unsigned permissions);
+int fm__sys_acl_group(int fd, unsigned *ret); /* 1: there is a list; what the group may do, before the mask */
+int fm__sys_acl_drop(int fd);                 /* only the permissions are left */
+int fm__sys_set_owner(int fd, unsigned owner, unsigned group);
+int fm__sys_is_user(unsigned owner); /* 1: it is the effective user of this process */
 int fm__sys_mkdirat(int dirfd, const char *path, unsigned mode);
 /* Calls visit for each name but . and ..; stops at the first non-zero result and returns it. */
 int fm__sys_list_dir(int dirfd, int (*visit)(void *context, const char *name), void *context);

@@ -12,14 +12,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "sys/sys.h"
 
-#define MAX_CALLS 64
+#define MAX_CALLS 80
+#define MAX_ARMS 8
 #define TRACE_SIZE (1 << 18)
 
 struct call {
@@ -29,10 +32,12 @@ struct call {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct call calls[MAX_CALLS];
-static char armed_call[32]; /* "" = any call */
-static int armed_nth;       /* counts down; 0 = nothing armed */
-static int armed_error;
-static bool armed_persistent;
+static struct arm {
+	char call[32]; /* "" = any call */
+	int nth;       /* counts down; 0 = nothing armed */
+	int error;
+	bool persistent;
+} arms[MAX_ARMS];
 static const char *fired_call;
 static struct {
 	char call[32];
@@ -45,13 +50,19 @@ static char trace[TRACE_SIZE];
 static size_t trace_length;
 static size_t fake_page_size;
 
+static void set_arm(struct arm *arm, const char *call, int nth, int error, bool persistent)
+{
+	snprintf(arm->call, sizeof arm->call, "%s", call);
+	arm->nth = nth;
+	arm->error = error;
+	arm->persistent = persistent;
+}
+
 static void arm(const char *call, int nth, int error, bool persistent)
 {
 	pthread_mutex_lock(&mutex);
-	snprintf(armed_call, sizeof armed_call, "%s", call);
-	armed_nth = nth;
-	armed_error = error;
-	armed_persistent = persistent;
+	memset(arms, 0, sizeof arms);
+	set_arm(&arms[0], call, nth, error, persistent);
 	fired_call = NULL;
 	pthread_mutex_unlock(&mutex);
 }
@@ -69,6 +80,19 @@ void fault_arm_call(const char *call, int nth, int error)
 void fault_arm_call_persistent(const char *call, int nth, int error)
 {
 	arm(call, nth, error, true);
+}
+
+void fault_arm_also(const char *call, int nth, int error)
+{
+	size_t i = 0;
+
+	pthread_mutex_lock(&mutex);
+	while (i < MAX_ARMS && arms[i].nth != 0)
+		i++;
+	if (i == MAX_ARMS)
+		abort();
+	set_arm(&arms[i], call, nth, error, false);
+	pthread_mutex_unlock(&mutex);
 }
 
 void fault_hook(const char *call, int nth, void (*run)(void *), void *context)
@@ -155,21 +179,35 @@ static void record(const char *name)
 	trace_length += length + 1;
 }
 
-/* Whether the call `name` is the one to fail now; `by_name`: not unless it was named. */
-static bool strike(const char *name, bool by_name)
+/* Whether the call `name` is the one that `arm` waits for; `by_name`: not unless it was named. */
+static bool is_due(struct arm *arm, const char *name, bool by_name)
 {
-	if (armed_nth == 0)
+	if (arm->nth == 0)
 		return false;
-	if (armed_call[0] == '\0' ? by_name : strcmp(armed_call, name) != 0)
+	if (arm->call[0] == '\0' ? by_name : strcmp(arm->call, name) != 0)
 		return false;
-	if (armed_nth > 1) {
-		armed_nth--;
+	if (arm->nth > 1) {
+		arm->nth--;
 		return false;
 	}
-	if (!armed_persistent)
-		armed_nth = 0;
-	fired_call = name;
+	if (!arm->persistent)
+		arm->nth = 0;
 	return true;
+}
+
+/* The error to fail with now, or 0. All arms count every call, also one that another arm makes fail. */
+static int strike(const char *name, bool by_name)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < MAX_ARMS; i++)
+		if (is_due(&arms[i], name, by_name))
+			error = arms[i].error;
+	if (error == FAULT_KILL)
+		kill(getpid(), SIGKILL);
+	if (error != 0)
+		fired_call = name;
+	return error;
 }
 
 static void run_hook(const char *name)
@@ -192,7 +230,7 @@ static int pass(const char *name)
 	call->name = name;
 	call->count++;
 	record(name);
-	const int r = strike(name, false) ? -armed_error : 0;
+	const int r = -strike(name, false);
 	pthread_mutex_unlock(&mutex);
 	return r;
 }
@@ -203,7 +241,7 @@ static bool heap_fails(const char *name)
 	struct call *call = find_call(name);
 	call->name = name;
 	call->count++;
-	const bool fails = strike(name, true);
+	const bool fails = strike(name, true) != 0;
 	pthread_mutex_unlock(&mutex);
 	return fails;
 }
@@ -244,6 +282,8 @@ REFUSE(int, memory_file, (const char *name), (name))
 REFUSE(int, link_fd, (int fd, int dirfd, const char *name), (fd, dirfd, name))
 REFUSE(int64_t, seek_data, (int fd, uint64_t from), (fd, from))
 REFUSE(int64_t, seek_hole, (int fd, uint64_t from), (fd, from))
+REFUSE(int64_t, position, (int fd), (fd))
+REFUSE(int64_t, set_position, (int fd, uint64_t to), (fd, to))
 REFUSE(int64_t, copy_range, (int from_fd, uint64_t from, int to_fd, uint64_t to, uint64_t length),
        (from_fd, from, to_fd, to, length))
 REFUSE(int, writeback_range, (int fd, uint64_t offset, uint64_t length), (fd, offset, length))
@@ -262,6 +302,15 @@ REFUSE(int, fadvise, (int fd, uint64_t offset, uint64_t length, int advice), (fd
 REFUSE(int, ofd_test, (int fd, int type, uint64_t start, uint64_t length), (fd, type, start, length))
 REFUSE(int, unlinkat, (int dirfd, const char *name, int flags), (dirfd, name, flags))
 REFUSE(int, rename, (int dirfd, const char *from, const char *to, bool replace), (dirfd, from, to, replace))
+REFUSE(int, move, (int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned how),
+       (from_dirfd, from, to_dirfd, to, how))
+REFUSE(int, linkat, (int from_dirfd, const char *from, int to_dirfd, const char *to),
+       (from_dirfd, from, to_dirfd, to))
+REFUSE(int, acl_drop, (int fd), (fd))
+REFUSE(int, acl_group, (int fd, unsigned *ret), (fd, ret))
+REFUSE(int, set_mode, (int fd, unsigned permissions), (fd, permissions))
+REFUSE(int, set_owner, (int fd, unsigned owner, unsigned group), (fd, owner, group))
+REFUSE(int, is_user, (unsigned owner), (owner))
 REFUSE(int, mkdirat, (int dirfd, const char *path, unsigned mode), (dirfd, path, mode))
 REFUSE(int, list_dir, (int dirfd, int (*visit)(void *context, const char *name), void *context),
        (dirfd, visit, context))

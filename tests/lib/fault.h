@@ -16,6 +16,8 @@ void fault_reset(void);                                    /* nothing armed, tra
 void fault_arm(int nth, int error);                        /* the nth failable call from now returns -error */
 void fault_arm_call(const char *call, int nth, int error); /* the nth call of this one, e.g. "fsync" */
 void fault_arm_call_persistent(const char *call, int nth, int error); /* that one and all later ones */
+void fault_arm_also(const char *call, int nth, int error); /* beside what is armed, up to 8; "" = any call */
+#define FAULT_KILL (-1) /* as `error`: instead of making that call the process dies of SIGKILL */
 bool fault_fired(void);
 const char *fault_fired_call(void); /* "openat"; "" if none fired */
 int fault_count(const char *call);  /* how often it was called since reset */

@@ -11,6 +11,9 @@
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE (1u << 0)
 #endif
+#ifndef RENAME_EXCHANGE
+#define RENAME_EXCHANGE (1u << 1)
+#endif
 
 int fm__sys_unlinkat(int dirfd, const char *name, int flags)
 {
@@ -37,6 +40,19 @@ int fm__sys_rename(int dirfd, const char *from, const char *to, bool replace)
 	if (r == -EINVAL || r == -ENOSYS)
 		return link_then_unlink(dirfd, from, to);
 	return r;
+}
+
+int fm__sys_move(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned how)
+{
+	unsigned flags = how == FM_MOVE_SWAP ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+	if (how == FM_MOVE_OVER)
+		return fm__result(renameat(from_dirfd, from, to_dirfd, to));
+	return fm__result(renameat2(from_dirfd, from, to_dirfd, to, flags));
+}
+
+int fm__sys_linkat(int from_dirfd, const char *from, int to_dirfd, const char *to)
+{
+	return fm__result(linkat(from_dirfd, from, to_dirfd, to, 0));
 }
 
 int fm__sys_mkdirat(int dirfd, const char *path, unsigned mode)

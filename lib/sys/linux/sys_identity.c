@@ -108,3 +108,18 @@ int fm__sys_file_handle(int fd, uint32_t *ret_type, unsigned char *to, uint32_t 
 	*ret_type = (uint32_t)own.handle.handle_type;
 	return 0;
 }
+
+int fm__sys_is_user(unsigned owner)
+{
+	return geteuid() == (uid_t)owner;
+}
+
+int fm__sys_set_mode(int fd, unsigned permissions)
+{
+	return fm__result(fchmod(fd, (mode_t)permissions));
+}
+
+int fm__sys_set_owner(int fd, unsigned owner, unsigned group)
+{
+	return fm__result(fchown(fd, (uid_t)owner, (gid_t)group));
+}

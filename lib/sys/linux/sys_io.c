@@ -92,6 +92,16 @@ int64_t fm__sys_seek_hole(int fd, uint64_t from)
 	return seek(fd, from, SEEK_HOLE);
 }
 
+int64_t fm__sys_position(int fd)
+{
+	return seek(fd, 0, SEEK_CUR);
+}
+
+int64_t fm__sys_set_position(int fd, uint64_t to)
+{
+	return seek(fd, to, SEEK_SET);
+}
+
 int fm__sys_fsync(int fd)
 {
 	return FM_RETRY(fsync(fd));
