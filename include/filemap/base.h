@@ -41,14 +41,15 @@ extern "C" {
 	XX(EOPTION, -20002, "an option or argument is invalid here")                               \
 	XX(ERANGE, -20003, "outside the mapping or the file, or not representable")                \
 	XX(EPOISONED, -20004, "the window is gone, or an earlier flush failed")                    \
-	XX(EREPLACED, -20005, "the name no longer names the mapped file")                          \
+	XX(EREPLACED, -20005, "the name means another file by now")                                \
 	XX(EGONE, -20006, "the name does not exist any more")                                      \
 	XX(EFAULT, -20007, "a page cannot be accessed")                                            \
 	XX(EMODE, -20008, "not allowed for this kind or state of mapping")                         \
 	XX(ECORRUPT, -20009, "a stored structure is damaged")                                      \
 	XX(EVERSION, -20010, "made by a newer version of filemap")                                 \
 	XX(EBUSY, -20011, "still in use by asynchronous work, a pin, a reader or another window")  \
-	XX(EFORKED, -20012, "only the process that opened the handle may do this")
+	XX(EFORKED, -20012, "only the process that opened the handle may do this")                 \
+	XX(EUNSYNCED, -20013, "done, but not made durable")
 
 #define FILEMAP_ERROR_DEFINE_(name, value, text) FILEMAP_##name = (value),
 enum filemap_error_code { FILEMAP_ERROR_MAP(FILEMAP_ERROR_DEFINE_) };
@@ -56,6 +57,12 @@ enum filemap_error_code { FILEMAP_ERROR_MAP(FILEMAP_ERROR_DEFINE_) };
 
 #define FILEMAP_TO_END SIZE_MAX          /* as a length: everything from the offset on */
 #define FILEMAP_FOREVER UINT32_C(0xFFFFFFFF) /* as a wait in milliseconds: without a deadline */
+
+/** Bytes that somebody else keeps: a piece of a record, the content of a file. */
+struct filemap_bytes {
+	const void *data; /* borrowed; may be NULL if length is 0 */
+	size_t length;
+};
 
 /**
  * What failed, and at which step.

@@ -69,12 +69,6 @@ struct filemap_log_position {
 	uint32_t reserved;
 };
 
-/** A piece of a record. */
-struct filemap_bytes {
-	const void *data; /* borrowed; may be NULL if length is 0 */
-	size_t length;
-};
-
 /**
  * How to open a log for writing. Zero is the default everywhere; build one with FILEMAP_LOG_OPTIONS().
  * What counts at creation is ignored for a log that exists: it keeps what it has.

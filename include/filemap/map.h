@@ -53,7 +53,7 @@ extern "C" {
 #define FILEMAP_SPARSE (1u << 3) /* FDW: growth makes holes, so that a full disk is SIGBUS later */
 #define FILEMAP_EMPTY (1u << 4) /* FD: a window of no bytes, for ever; length and reserve must be 0 */
 #define FILEMAP_NOFOLLOW (1u << 5) /* F: a symbolic link as last component is -ELOOP */
-#define FILEMAP_NO_DURABLE_NAME (1u << 6) /* FW: do not sync the directory: a crash may lose the file */
+#define FILEMAP_NO_DURABLE_NAME (1u << 6) /* FW: do not sync it and its directory: a crash may lose it */
 #define FILEMAP_LOCK_IF_SUPPORTED (1u << 7) /* FD: go on without a kernel lock where there are none */
 #define FILEMAP_DONTFORK (1u << 8) /* FDA: a forked child does not get the bytes: touching them is SIGSEGV */
 #define FILEMAP_POPULATE (1u << 9) /* FDA: bring the pages in at once; those that cannot be are left out */
@@ -66,6 +66,7 @@ extern "C" {
 #define FILEMAP_MLOCK (1u << 16) /* FDA: keep the window's pages in memory, see filemap_mlock() */
 #define FILEMAP_DONTDUMP (1u << 17) /* FDA: leave the bytes out of core dumps */
 #define FILEMAP_SHARED (1u << 18) /* A: a memory file, which forked children share and windows can show */
+#define FILEMAP_REMOVE_ON_CLOSE (1u << 19) /* F: closing removes; implies PIN_PARENT and NOFOLLOW */
 
 /* Values of `sharing`. */
 #define FILEMAP_SHARING_DEFAULT 0u /* one WRITE mapping or many others */
@@ -100,6 +101,14 @@ extern "C" {
 #define FILEMAP_STATE_TAINTED (1u << 1)  /* a flush failed: loads and stores go on, no durability any more */
 #define FILEMAP_STATE_POISONED (1u << 2) /* the window is gone: only close is left */
 #define FILEMAP_STATE_FROZEN (1u << 3)   /* not writable until filemap_thaw() */
+/* Of the file's name, since filemap_remove() was tried; the same for all windows of a file, at most one: */
+#define FILEMAP_STATE_NEEDS_UNLINK (1u << 4)      /* it failed: the name is there, or not of our removing */
+#define FILEMAP_STATE_NEEDS_PARENT_SYNC (1u << 5) /* the name is gone, but a crash may bring it back */
+#define FILEMAP_STATE_REMOVED (1u << 6)           /* gone, and durably so */
+
+/* What filemap_remove() and its like return beside success: bits, 0 = nothing to add. */
+#define FILEMAP_STILL_LINKED 1 /* the file has further names, which were not touched */
+#define FILEMAP_WEAKLY_CHECKED 2 /* the last check and the removal were two steps, see filemap_remove() */
 
 /* filemap_lock() and filemap_lock_state(). */
 #define FILEMAP_UNLOCKED 0u
@@ -144,8 +153,11 @@ struct filemap_options {
 	uint32_t advice;       /* FILEMAP_ADVICE_* for the whole window, given once it is mapped */
 	uint32_t reserved;     /* must be 0 */
 	const char *label; /* anonymous memory: its name in /proc and in errors; else NULL. Borrowed */
-	void (*on_remove)(void *context, int result, const struct filemap_error *error); /* must be NULL */
-	void *on_remove_context; /* must be NULL */
+	/* Files by name: told once what became of a removal at close, by the thread that closed. `result` is as
+	 * from filemap_remove(), or FILEMAP_ELOCKED; `error` is NULL, or filled in and viewed if that is negative.
+	 * The handle is gone, and all that it held is given back by then: a file of the name may be made anew. */
+	void (*on_remove)(void *context, int result, const struct filemap_error *error);
+	void *on_remove_context; /* passed through; must be NULL without on_remove */
 };
 
 /**
@@ -324,9 +336,9 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_open_fd(int fd, unsigned mode, const s
  *
  * @param path       Borrowed; "-" is a file of that name, not standard input: see filemap_read_fd().
  * @param max_bytes  The most that the content may have; FILEMAP_TO_END = no limit.
- * @param options    Borrowed; as for filemap_open() with FILEMAP_READ, but `offset`, `length`, `reserve` and
- *                   the flag EMPTY must be 0. What concerns pages (`advice`, MLOCK, POPULATE, DONTFORK,
- *                   DONTDUMP) has an effect only where the file is mapped.
+ * @param options    Borrowed; as for filemap_open() with FILEMAP_READ, but `offset`, `length`, `reserve`,
+ *                   `on_remove` and the flags EMPTY and REMOVE_ON_CLOSE must be 0. What concerns pages (`advice`,
+ *                   MLOCK, POPULATE, DONTFORK, DONTDUMP) has an effect only where the file is mapped.
  * @retval -EFBIG    There is at least one byte more than @p max_bytes.
  * @retval -EISDIR   A directory.
  * Otherwise as filemap_open() and read(2). Any thread. Blocks. @since 0.1
@@ -452,9 +464,12 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_with(const char *path, const struct fi
  * was stored reaches the device some time. Flushes that a queue still works on finish undisturbed; the lock
  * is released all the same. In a forked child nothing is unlocked.
  *
+ * If a removal at close is due (REMOVE_ON_CLOSE, filemap_set_remove_on_close(), or a filemap_remove() that
+ * failed), the close, or unpin, of the last window of the file does it before the lock is given back.
+ *
  * @param map  Taken; NULL does nothing.
  *
- * Class E, but other threads may hold pins and give them back. Does not wait for the device.
+ * Class E, but other threads may hold pins and give them back. Does not wait for the device, but to remove.
  * @since 0.1
  */
 FILEMAP_API void filemap_close(struct filemap *map);
@@ -575,7 +590,8 @@ FILEMAP_API int filemap_fd(const struct filemap *map);
 FILEMAP_API unsigned filemap_mode(const struct filemap *map);
 
 /**
- * What state the mapping is in: FILEMAP_STATE_LIVE or _POISONED, and _TAINTED or _FROZEN with either.
+ * What state the mapping is in: FILEMAP_STATE_LIVE or _POISONED, and _TAINTED, _FROZEN and what has become
+ * of the name with either.
  *
  * Class R. @since 0.1
  */
@@ -633,6 +649,83 @@ FILEMAP_API int filemap_poison_cause(const struct filemap *map);
  * Class R. @since 0.1
  */
 FILEMAP_API int filemap_doubt(const struct filemap *map, uint64_t *ret_offset, uint64_t *ret_length);
+
+/**
+ * Remove the name of the mapped file, and no other file, and make that durable.
+ *
+ * All happens in the directory that was pinned at opening: a chdir, or a directory that was moved, changes
+ * nothing. If the name means another file by now, that one is not touched. Otherwise
+ *
+ *  1. the name is renamed to `.NAME.RANDOM.del`, a name that nobody can foresee and nothing is replaced by;
+ *  2. what was moved is compared with the open file, whose number nobody else can get while it is open;
+ *  3. it is unlinked under that name, if it is the file; else moved back, replacing nothing;
+ *  4. the directory is synced, once.
+ *
+ * Where others than this user can write the directory, so that they could meddle between 2 and 3, step 1
+ * moves it into a directory `.NAME.RANDOM.deld` of permissions 0700 made for it, in which no other user can;
+ * likewise if the name is too long for another one to be made of it. Where no such directory can be made (no
+ * room; a file system on which all belongs to one user), or not even one name more, the next weaker way is taken
+ * and the result says FILEMAP_WEAKLY_CHECKED: a hidden name that others can see; or the name is compared and
+ * unlinked at once, and a file that is moved onto it between these two steps is lost.
+ *
+ * The bytes stay valid until close. Memory and borrowed bytes have no name: for them it is a success that does
+ * nothing, whatever their label is.
+ *
+ * What others can see: the name is gone a moment before the file is; a foreign file that came onto the name in
+ * that moment is absent until it is moved back. What can still go wrong: this user's own processes, and root's,
+ * if they search the directory for names ending in .del and work on those. What a crash leaves: the file under
+ * its name, or hidden as above (filemap_recover_quarantine() moves it back), or gone; after success, gone.
+ *
+ * All that is said of local file systems. A network file system may give the number of an open file to another
+ * one, and keeps a file that is open under a name of its own: STILL_LINKED, and an empty directory that stays.
+ * On overlayfs moving copies a file of a lower layer, and STILL_LINKED counts names in that layer.
+ *
+ * After a failure the name is NEEDS_UNLINK or NEEDS_PARENT_SYNC (filemap_state()), calling again goes on from
+ * there, and closing tries once more, unless filemap_set_remove_on_close() calls it off. Only what this unlinked
+ * counts as removed. Once removed it stays so: calling again returns the same and does nothing.
+ *
+ * READ, EXEC and COW need PIN_PARENT at opening and the exclusive lock (filemap_lock()), as does WRITE
+ * that gave it up or has COOPERATE; not so with LOCK_NONE.
+ *
+ * @retval 0                  Removed, durably; or one or both of FILEMAP_STILL_LINKED and FILEMAP_WEAKLY_CHECKED.
+ * @retval FILEMAP_EMODE      No directory is pinned (open_fd, or no PIN_PARENT), or the name is a symbolic
+ *                            link: those are not removed. Nothing was tried, no state has changed.
+ * @retval FILEMAP_ELOCKED    The exclusive lock is not held; likewise.
+ * @retval FILEMAP_EFORKED    Only the process that opened may do this; likewise.
+ * @retval -EACCES            With `step` "open parent directory": it may not be read, so not be synced; likewise.
+ *                            Otherwise: it may not be written. NEEDS_UNLINK.
+ * @retval FILEMAP_EGONE      The name does not exist, and it was not we who removed it. NEEDS_UNLINK.
+ * @retval FILEMAP_EREPLACED  The name means another file, which was left alone or moved back, with the directory
+ *                            synced. If a third one had taken its place, `detail` is the hidden name, in the
+ *                            same directory, under which it is kept. NEEDS_UNLINK.
+ * @retval FILEMAP_EUNSYNCED  The name is gone, but syncing failed: a crash may bring it back. NEEDS_PARENT_SYNC:
+ *                            calling again only syncs, which most file systems refuse from then on.
+ * @retval -EBUSY             Something is mounted on the file; or (`hint`) the name changed under our hands again
+ *                            and again. NEEDS_UNLINK.
+ * @retval -errno             As the kernel said. NEEDS_UNLINK. If the file could neither be unlinked nor moved
+ *                            back, `detail` is the hidden name, under which calling again finds it.
+ * Class E for all windows of the file. Blocks for the device. @since 0.1
+ */
+FILEMAP_API FILEMAP_NODISCARD int filemap_remove(struct filemap *map, struct filemap_error *reterr);
+
+/**
+ * Say whether the close of the file's last window is to remove it, as filemap_remove() does.
+ *
+ * The outcome is told to the option `on_remove`, or to nobody. Freezing changes nothing about it. Of several
+ * mappings of one file that remove at close, in any processes, the last to go removes it: a lock that is not
+ * exclusive is given back, the exclusive one is tried, once, and who cannot have it leaves the file to the
+ * others (FILEMAP_ELOCKED). A forked child, and a file that is removed already, do nothing and tell nothing.
+ * With 0 a removal that failed is not tried again either.
+ *
+ * @param on  0 or 1.
+ * @retval 0                Done; so it is for memory, which has no name.
+ * @retval FILEMAP_EOPTION  `on` is neither.
+ * @retval FILEMAP_EMODE    1, and no directory is pinned, as for filemap_remove(); or the exclusive lock cannot
+ *                          be had: LOCK_OFD in another mode than WRITE.
+ * @retval FILEMAP_EFORKED  Only the process that opened may do this.
+ * Class E for all windows of the file. @since 0.1
+ */
+FILEMAP_API FILEMAP_NODISCARD int filemap_set_remove_on_close(struct filemap *map, unsigned on);
 
 /**
  * Ask the kernel about the mapped file, whatever its name is by now.
@@ -779,8 +872,8 @@ FILEMAP_API int filemap_zero(struct filemap *map, size_t offset, size_t length);
  * @retval FILEMAP_EFAULT     A page cannot be read, as in a forked child with FILEMAP_DONTFORK.
  * @retval FILEMAP_EPOISONED  The window is gone.
  * @retval -EEXIST            The name is taken (by whatever it is).
- * @retval -ENOSPC, -EIO, …   As the kernel said. There is no file, unless only the last step, syncing the
- *                            directory, failed: then it is complete but a crash may lose it (`hint`).
+ * @retval FILEMAP_EUNSYNCED  The file is there and complete, but a crash may lose it: filemap_sync_parent().
+ * @retval -ENOSPC, -EIO, …   As the kernel said. There is no file.
  * Class R. Blocks for the device. @since 0.1
  */
 FILEMAP_API FILEMAP_NODISCARD int filemap_copy_to(const struct filemap *map, size_t offset, size_t length,

@@ -10,12 +10,11 @@
 
 #include "base/error.h"
 #include "base/options.h"
-#include "base/util.h"
+#include "map/kernel_copy.h"
 #include "map/private.h"
 #include "map/publish.h"
 #include "sys/sys.h"
 
-#define PIECE ((uint64_t)1 << 30) /* well below what one copy_file_range(2) takes */
 #define PERMISSIONS 0666
 
 struct source {
@@ -46,13 +45,6 @@ static int find(const struct filemap *map, size_t offset, size_t length, struct 
 	return 0;
 }
 
-/* Not here, or not between these two files. EPERM: filters that do not know the call yet. */
-static int kernel_does_not_copy(int64_t r)
-{
-	return r == -EXDEV || r == -EOPNOTSUPP || r == -EINVAL || r == -ENOSYS || r == -ETXTBSY ||
-	       r == -EPERM;
-}
-
 /* Pages behind the end cannot be read, and the rest of the last one reads as zeros. */
 static int check_not_cut(const struct source *source, struct filemap_error *reterr)
 {
@@ -72,37 +64,6 @@ static int check_not_cut(const struct source *source, struct filemap_error *rete
 	return FILEMAP_ERANGE;
 }
 
-/* 1 = up to `end`; 0 = the kernel does not copy more, or the file ends. */
-static int copy_piece(const struct source *source, int fd, uint64_t *done, uint64_t end)
-{
-	int from_fd = fm__filemap_fd(source->map);
-	while (*done < end) {
-		int64_t n = fm__sys_copy_range(from_fd, source->file_offset + *done, fd, *done,
-					       FM_MIN(end - *done, PIECE));
-		if (n == 0 || kernel_does_not_copy(n))
-			return 0;
-		if (n < 0)
-			return (int)n;
-		*done += (uint64_t)n;
-	}
-	return 1;
-}
-
-/* Holes stay holes. Where the file system does not tell them, all is data. */
-static void find_data(const struct source *source, uint64_t done, uint64_t *ret_data, uint64_t *ret_end)
-{
-	int fd = fm__filemap_fd(source->map);
-	int64_t data = fm__sys_seek_data(fd, source->file_offset + done);
-	int64_t hole = data < 0 ? data : fm__sys_seek_hole(fd, (uint64_t)data);
-
-	*ret_data = data < 0 ? done : (uint64_t)data - source->file_offset;
-	*ret_end = hole < 0 ? source->length : (uint64_t)hole - source->file_offset;
-	if (data == -ENXIO)
-		*ret_data = source->length;
-	*ret_data = FM_MIN(*ret_data, source->length);
-	*ret_end = FM_MIN(*ret_end, source->length);
-}
-
 /* Behind the end of a file that was cut there is no data either. */
 static int end_in_hole(const struct source *source, int fd, struct filemap_error *reterr)
 {
@@ -116,20 +77,14 @@ static int end_in_hole(const struct source *source, int fd, struct filemap_error
 /* As much as the kernel can do: all, or less where it cannot, or where the file ends. */
 static int copy_in_kernel(const struct source *source, int fd, uint64_t *done, struct filemap_error *reterr)
 {
-	bool ends_in_hole = false;
-	uint64_t end;
-	int r = 1;
-
-	while (r > 0 && *done < source->length) {
-		find_data(source, *done, done, &end);
-		ends_in_hole = *done == source->length;
-		r = copy_piece(source, fd, done, end);
-	}
-	if (r > 0 && ends_in_hole)
-		r = end_in_hole(source, fd, reterr);
-	else if (r < 0)
-		fm__fail(reterr, r, step, "file");
-	return r < 0 ? r : 0;
+	const struct fm__kernel_copy copy = {.from_fd = fm__filemap_fd(source->map),
+					     .from = source->file_offset,
+					     .length = source->length,
+					     .to_fd = fd};
+	int r = fm__kernel_copy(&copy, done);
+	if (r < 0)
+		return fm__fail(reterr, r, step, "file");
+	return r == FM_COPY_ENDS_IN_HOLE ? end_in_hole(source, fd, reterr) : 0;
 }
 
 static int write_bytes(const struct source *source, int fd, uint64_t done)
@@ -171,6 +126,7 @@ int filemap_copy_to(const struct filemap *map, size_t offset, size_t length, con
 		    struct filemap_error *reterr)
 {
 	struct source source;
+	const struct fm__content content = {fill, &source};
 	int r;
 
 	if (!new_path || !*new_path)
@@ -178,5 +134,5 @@ int filemap_copy_to(const struct filemap *map, size_t offset, size_t length, con
 	r = find(map, offset, length, &source, reterr);
 	if (r < 0)
 		return r;
-	return fm__publish(new_path, PERMISSIONS, fill, &source, reterr);
+	return fm__publish(AT_FDCWD, new_path, PERMISSIONS, &content, reterr);
 }

@@ -19,6 +19,7 @@
 #include "map/locate.h"
 #include "map/name.h"
 #include "map/parent.h"
+#include "map/removal.h"
 #include "sys/sys.h"
 
 #define HOW_CREATE (FILEMAP_FILE_CREATE | FILEMAP_FILE_CREATE_NEW)
@@ -156,15 +157,22 @@ static int open_by_name(struct opening *o, struct filemap_error *reterr)
 	return FILEMAP_EREPLACED;
 }
 
+/* The file itself because of its link count, without which a file system that has no journal loses the name. */
+static int make_name_durable(const struct opening *o, struct filemap_error *reterr)
+{
+	int r = fm__sys_fsync(o->fd);
+	if (r < 0)
+		return fm__fail(reterr, r, "sync file", "file");
+	r = fm__sys_fsync(o->dirfd);
+	return r < 0 ? fm__fail(reterr, r, "sync parent directory", "parent directory") : 0;
+}
+
 /* Nothing can fail after the file was emptied. */
 static int finish(const struct opening *o, struct filemap_error *reterr)
 {
 	int r = 0;
-	if (o->created && (o->how & FILEMAP_FILE_DURABLE)) {
-		r = fm__sys_fsync(o->dirfd);
-		if (r < 0)
-			return fm__fail(reterr, r, "sync parent directory", "parent directory");
-	}
+	if (o->created && (o->how & FILEMAP_FILE_DURABLE))
+		return make_name_durable(o, reterr);
 	if (!o->created && (o->how & FILEMAP_FILE_TRUNCATE))
 		r = fm__sys_ftruncate(o->fd, 0);
 	return r < 0 ? fm__fail(reterr, r, "truncate", "file") : 0;
@@ -180,7 +188,7 @@ static int open_all(struct opening *o, const char *path, struct filemap_error *r
 		return r;
 	r = finish(o, reterr);
 	if (r < 0 && o->created)
-		fm__name_remove_own(o->dirfd, o->name, o->fd);
+		fm__removal_undo_creation(o->dirfd, o->name, o->fd);
 	return r;
 }
 

@@ -11,7 +11,7 @@
  *   2. truncating: the file is as it was
  *   3. allocating: a new file is removed, an empty one is empty again; only after 1 and 2 succeeded and
  *      somebody else took the blocks in between is a truncated file left empty
- *   4. syncing the parent directory, of a new file only: it is removed
+ *   4. syncing file and parent directory, of a new file only: it is removed
  */
 #include <errno.h>
 
@@ -125,12 +125,16 @@ static int give_size(const struct fm__plan *plan, int fd, uint64_t size, uint64_
 	return grow_from_empty(plan, fd, final, reterr);
 }
 
+/* The file itself because of its link count, without which a file system that has no journal loses the name. */
 static int make_name_durable(const struct filemap *map, const struct fm__found *found,
 			     struct filemap_error *reterr)
 {
 	int r;
 	if (!found->created || (map->flags & FILEMAP_NO_DURABLE_NAME))
 		return 0;
+	r = fm__sys_fsync(fm__filemap_fd(map));
+	if (r < 0)
+		return fm__fail(reterr, r, "sync file", "file");
 	r = fm__sys_fsync(map->origin->parent_fd);
 	return r < 0 ? fm__fail(reterr, r, "sync parent directory", "parent directory") : 0;
 }

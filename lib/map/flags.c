@@ -36,6 +36,7 @@ static const struct flag {
 	{"MLOCK", FILEMAP_MLOCK, FILES | ANONYMOUS},
 	{"DONTDUMP", FILEMAP_DONTDUMP, FILES | ANONYMOUS},
 	{"SHARED", FILEMAP_SHARED, ANONYMOUS},
+	{"REMOVE_ON_CLOSE", FILEMAP_REMOVE_ON_CLOSE, NAMED},
 };
 
 /* Advice that makes sense before the first access. */

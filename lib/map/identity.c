@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * identity: which file it is, in memory and as text.
+ * identity: which file it is, in memory and as text. Owns nothing.
  *
  * The text is "id1:DEVICE:INODE:CREATED:TYPE:HANDLE": numbers and bytes in lower-case hexadecimal, the moment
  * as decimal seconds with nine digits behind the point; "-" for what is not known.
  * Invariant: each identity has one text, and only that text is read: reading ends with writing it again.
  */
+#include "map/identity.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <filemap/file.h>
+
+#include "base/error.h"
+#include "base/options.h"
 #include "base/util.h"
+#include "map/locate.h"
 #include "map/private.h"
 #include "map/stat.h"
 #include "sys/sys.h"
@@ -34,22 +41,79 @@ static int read_handle(int fd, struct filemap_identity *identity)
 	return 0;
 }
 
-int filemap_identity(const struct filemap *map, struct filemap_identity *ret)
+int fm__identity_of_fd(int fd, struct filemap_identity *ret)
 {
 	struct filemap_stat file;
 
-	if (map->kind != FM_KIND_FILE)
-		return FILEMAP_EMODE;
-	int r = fm__stat_fd(fm__filemap_fd(map), &file);
+	int r = fm__stat_fd(fd, &file);
 	if (r < 0)
 		return r;
 	struct filemap_identity identity = {
 		.device = file.device, .inode = file.inode, .created = file.created};
-	r = read_handle(fm__filemap_fd(map), &identity);
+	r = read_handle(fd, &identity);
 	if (r < 0)
 		return r;
 	*ret = identity;
 	return 0;
+}
+
+int filemap_identity(const struct filemap *map, struct filemap_identity *ret)
+{
+	return map->kind == FM_KIND_FILE ? fm__identity_of_fd(fm__filemap_fd(map), ret) : FILEMAP_EMODE;
+}
+
+static int check_type(int fd, struct filemap_error *reterr)
+{
+	struct stat status;
+	int r = fm__sys_fstat(fd, &status);
+	if (r < 0)
+		return fm__fail(reterr, r, "identify file", "file");
+	r = fm__locate_check_type(&status, reterr);
+	if (r < 0)
+		fm__fail_hint(reterr, r == -ELOOP ? "symbolic links are not followed"
+						  : "only regular files are meant");
+	return r;
+}
+
+/* The type is asked for once, afterwards: O_PATH opens nothing. */
+int fm__identity_pin(int dirfd, const char *path, struct filemap_error *reterr)
+{
+	int r, fd = fm__sys_openat(dirfd, path, O_PATH | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return fm__fail(reterr, fd, "look up file", "file");
+	r = check_type(fd, reterr);
+	if (r >= 0)
+		return fd;
+	fm__sys_close(fd);
+	return r;
+}
+
+static int check_arguments(int dirfd, const char *path, const struct filemap_identity *ret,
+			   struct filemap_error *reterr)
+{
+	if (dirfd < 0 && dirfd != AT_FDCWD)
+		return fm__options_refuse(reterr, "dirfd", "a descriptor or AT_FDCWD is needed");
+	if (!path || !*path)
+		return fm__options_refuse(reterr, "path", "a name is needed");
+	return ret ? 0 : fm__options_refuse(reterr, "ret", NULL);
+}
+
+int filemap_file_identity(int dirfd, const char *path, struct filemap_identity *ret,
+			  struct filemap_error *reterr)
+{
+	int fd, r = check_arguments(dirfd, path, ret, reterr);
+	if (r < 0)
+		return r;
+	r = fd = fm__identity_pin(dirfd, path, reterr);
+	if (fd >= 0) {
+		r = fm__identity_of_fd(fd, ret);
+		fm__sys_close(fd);
+		if (r < 0)
+			fm__fail(reterr, r, "identify file", "file");
+	}
+	if (r < 0)
+		fm__fail_detail(reterr, path);
+	return r;
 }
 
 static bool is_known(const struct filemap_time *time)

@@ -17,7 +17,7 @@
 #include "map/parent.h"
 #include "sys/sys.h"
 
-static const char *base_name(const struct fm__origin *origin)
+const char *fm__locate_name(const struct fm__origin *origin)
 {
 	const char *slash = strrchr(origin->path, '/');
 	return slash && origin->parent_fd >= 0 ? slash + 1 : origin->path;
@@ -51,7 +51,7 @@ int fm__locate_pin(struct fm__origin *origin, const struct fm__plan *plan, struc
 	r = open_parent(origin, plan->dirfd);
 	if (r < 0)
 		return fm__fail(reterr, r, "open parent directory", "parent directory");
-	if (*base_name(origin) == '\0')
+	if (*fm__locate_name(origin) == '\0')
 		return fm__fail(reterr, -EISDIR, "open file", "file");
 	return 0;
 }
@@ -98,9 +98,9 @@ static int create_file(struct fm__origin *origin, const struct fm__plan *plan, s
 	int r = check_creation(origin, plan, reterr);
 	if (r < 0)
 		return r;
-	r = fm__sys_openat(origin->parent_fd, base_name(origin), flags, plan->permissions);
+	r = fm__sys_openat(origin->parent_fd, fm__locate_name(origin), flags, plan->permissions);
 	if (r == -EEXIST && (plan->flags & FILEMAP_CREATE))
-		return fm__name_explain_exists(origin->parent_fd, base_name(origin), reterr);
+		return fm__name_explain_exists(origin->parent_fd, fm__locate_name(origin), reterr);
 	if (r < 0)
 		return fm__fail(reterr, r, "create file", "file");
 	origin->backing->fd = r;
@@ -118,7 +118,7 @@ static int open_flags(const struct fm__plan *plan)
 
 static int open_existing(struct fm__origin *origin, const struct fm__plan *plan, struct filemap_error *reterr)
 {
-	int r = fm__sys_openat(base_dir(origin, plan), base_name(origin), open_flags(plan), 0);
+	int r = fm__sys_openat(base_dir(origin, plan), fm__locate_name(origin), open_flags(plan), 0);
 	if (r == -ENOENT)
 		return FM_NAME_CHANGED;
 	if (r < 0)
@@ -135,7 +135,8 @@ static int open_by_name(struct fm__origin *origin, const struct fm__plan *plan, 
 
 	if (plan->flags & FILEMAP_CREATE_NEW)
 		return create_file(origin, plan, found, reterr);
-	r = fm__sys_fstatat(base_dir(origin, plan), base_name(origin), &found->status, follow_flag(plan));
+	r = fm__sys_fstatat(base_dir(origin, plan), fm__locate_name(origin), &found->status,
+			    follow_flag(plan));
 	if (r == -ENOENT && (plan->flags & FILEMAP_CREATE))
 		return create_file(origin, plan, found, reterr);
 	if (r < 0)
@@ -159,8 +160,8 @@ static int check_name(const struct fm__origin *origin, const struct fm__plan *pl
 		      struct filemap_error *reterr)
 {
 	struct stat named;
-	int r = fm__name_means(base_dir(origin, plan), base_name(origin), &found->status, follow_flag(plan),
-			       &named);
+	int r = fm__name_means(base_dir(origin, plan), fm__locate_name(origin), &found->status,
+			       follow_flag(plan), &named);
 	if (r < 0)
 		return fm__fail(reterr, r, "check name after locking", "file");
 	found->status = named;
@@ -170,7 +171,7 @@ static int check_name(const struct fm__origin *origin, const struct fm__plan *pl
 void fm__locate_remove_own(const struct fm__origin *origin, const struct fm__found *found)
 {
 	if (found->created)
-		fm__name_remove_own(origin->parent_fd, base_name(origin), origin->backing->fd);
+		fm__removal_undo_creation(origin->parent_fd, fm__locate_name(origin), origin->backing->fd);
 }
 
 static int lock_and_check(struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *found,

@@ -12,6 +12,9 @@ struct fm__found {
 	unsigned created;   /* 1: by this very call */
 };
 
+/* The name in the pinned directory; without one the path as it was given. */
+const char *fm__locate_name(const struct fm__origin *origin);
+
 /* WRITE and PIN_PARENT: open the directory of the path into origin->parent_fd. Otherwise nothing. */
 int fm__locate_pin(struct fm__origin *origin, const struct fm__plan *plan, struct filemap_error *reterr);
 

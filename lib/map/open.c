@@ -10,6 +10,7 @@
 
 #include "base/options.h"
 #include "map/construct.h"
+#include "map/remove.h"
 
 static int open_into(struct filemap *map, const struct fm__plan *plan, struct filemap_error *reterr)
 {
@@ -44,6 +45,8 @@ int filemap_open_at(int dirfd, const char *path, unsigned mode, const struct fil
 	if (r < 0)
 		return r;
 	r = open_into(map, &plan, reterr);
+	if (r >= 0)
+		fm__remove_arm(map->origin, &plan);
 	return fm__construct_end(map, r, ret_map, reterr);
 }
 

@@ -60,17 +60,20 @@ static int check_creation(unsigned mode, const struct filemap_options *o, struct
 	return 0;
 }
 
-/* Fields of which this version knows the place but no value. */
-static int check_unused(const struct filemap_options *o, struct filemap_error *reterr)
+static int check_removal(const struct filemap_options *o, unsigned where, struct filemap_error *reterr)
 {
-	const char *field = NULL;
 	if (o->reserved != 0)
-		field = "reserved";
-	else if (o->on_remove)
-		field = "on_remove";
-	else if (o->on_remove_context)
-		field = "on_remove_context";
-	return field ? fm__options_refuse(reterr, field, "this field must be zero") : 0;
+		return fm__options_refuse(reterr, "reserved", "this field must be zero");
+	if (o->on_remove_context && !o->on_remove)
+		return fm__options_refuse(reterr, "on_remove_context", "there is no on_remove to get it");
+	if (o->on_remove && !(where & NAMED))
+		return fm__options_refuse(reterr, "on_remove", "there is no name to be removed");
+	if ((o->flags & FILEMAP_REMOVE_ON_CLOSE) && o->lock_family == FILEMAP_LOCK_OFD &&
+	    !(where & NAMED_WRITE))
+		return fm__options_refuse(
+			reterr, "lock_family",
+			"to remove needs the exclusive lock, which LOCK_OFD has for WRITE only");
+	return 0;
 }
 
 static int refuse_range(struct filemap_error *reterr, const char *field, const struct filemap_options *o)
@@ -182,12 +185,18 @@ static unsigned lock_kind_of(unsigned mode, const struct filemap_options *o)
 	return FILEMAP_SHARED_LOCK;
 }
 
+/* What cannot be removed in the end is refused in the beginning. */
+static uint32_t implied(uint32_t flags)
+{
+	return flags & FILEMAP_REMOVE_ON_CLOSE ? FILEMAP_PIN_PARENT | FILEMAP_NOFOLLOW : 0;
+}
+
 static struct fm__plan plan_of(unsigned mode, const struct filemap_options *o)
 {
 	return (struct fm__plan){
 		.kind = FM_KIND_FILE,
 		.mode = mode,
-		.flags = o->flags,
+		.flags = o->flags | implied(o->flags),
 		.window = window_of(o),
 		.size = o->size,
 		.reserve = o->reserve,
@@ -198,6 +207,8 @@ static struct fm__plan plan_of(unsigned mode, const struct filemap_options *o)
 		.sharing = o->sharing,
 		.advice = o->advice,
 		.label = o->label,
+		.on_remove = o->on_remove,
+		.on_remove_context = o->on_remove_context,
 		.dirfd = AT_FDCWD,
 	};
 }
@@ -219,7 +230,7 @@ static int read_options(const struct filemap_options *options, unsigned where, s
 	r = fm__advice_check(o->advice, reterr);
 	if (r < 0)
 		return r;
-	return check_unused(o, reterr);
+	return check_removal(o, where, reterr);
 }
 
 static int plan_file(unsigned mode, unsigned read, const struct filemap_options *options,

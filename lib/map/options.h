@@ -24,7 +24,9 @@ struct fm__plan {
 	uint32_t sharing;
 	uint32_t advice;
 	const char *label; /* borrowed; NULL = none */
-	int dirfd;         /* where the path starts */
+	void (*on_remove)(void *context, int result, const struct filemap_error *error);
+	void *on_remove_context;
+	int dirfd; /* where the path starts */
 };
 
 /* FILEMAP_EOPTION unless it is exactly one of the four. */

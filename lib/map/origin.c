@@ -13,6 +13,7 @@
 
 #include "base/fork.h"
 #include "map/private.h"
+#include "map/remove.h"
 #include "sys/sys.h"
 
 /* One allocation for what nearly every opening needs: all of it, once. It lives until the last flush that
@@ -117,7 +118,7 @@ void fm__origin_leave(struct filemap *map)
 	if (map != first_of(origin))
 		fm__free(map);
 	if (last)
-		fm__origin_free(origin);
+		fm__remove_last(origin);
 }
 
 bool fm__origin_any(const struct fm__origin *origin, const struct filemap *except,

@@ -8,17 +8,23 @@
 
 #include "map/backing.h"
 #include "map/lock.h"
+#include "map/removal.h"
 
 struct fm__origin {
 	struct fm__backing
-		*backing;        /* constant, one reference; backing->fd is -1 for memory without a file */
-	struct fm__lock lock;    /* changed by class E calls */
-	int parent_fd;           /* constant: the pinned directory; -1 = none */
-	bool parent_is_path;     /* constant: the directory may be searched only, so not synced */
-	char *path;              /* constant; as given, or a label */
-	uint32_t sharing;        /* constant */
-	bool size_is_ours;       /* atomic; nobody but its one window has changed the size since opening */
-	unsigned generation;     /* constant: of the process that opened */
+		*backing;           /* constant, one reference; backing->fd is -1 for memory without a file */
+	struct fm__lock lock;       /* changed by class E calls */
+	int parent_fd;              /* constant: the pinned directory; -1 = none */
+	bool parent_is_path;        /* constant: the directory may be searched only, so not synced */
+	char *path;                 /* constant; as given, or a label */
+	uint32_t sharing;           /* constant */
+	bool size_is_ours;          /* atomic; nobody but its one window has changed the size since opening */
+	unsigned generation;        /* constant: of the process that opened */
+	struct fm__removal removal; /* changed by class E calls */
+	bool is_writable;           /* constant: the descriptor, and so what LOCK_OFD can lock */
+	bool remove_on_close;       /* changed by class E calls */
+	void (*on_remove)(void *context, int result, const struct filemap_error *error); /* constant */
+	void *on_remove_context;                                                         /* constant */
 	struct filemap *windows; /* under the process lock: at least one from join on */
 	uint32_t window_count;   /* atomic; changed under the process lock */
 };

@@ -95,6 +95,9 @@ static int plan_whole_file(const char *path, const struct filemap_options *optio
 		return fm__options_refuse(reterr, "flags", "the whole content is got");
 	if (ret->window.length != FM_WINDOW_FOLLOWS)
 		return fm__options_refuse(reterr, "length", "the whole content is got");
+	if ((ret->flags & FILEMAP_REMOVE_ON_CLOSE) || ret->on_remove)
+		return fm__options_refuse(reterr, ret->on_remove ? "on_remove" : "flags",
+					  "what may be memory cannot remove a file");
 	if (ret->reserve != 0)
 		return fm__options_refuse(reterr, "reserve", "what may be memory cannot follow a file");
 	return 0;

@@ -48,7 +48,7 @@ unsigned filemap_state(const struct filemap *map)
 		state |= FILEMAP_STATE_FROZEN;
 	if (fm__backing_cause(map->origin->backing) != 0)
 		state |= FILEMAP_STATE_TAINTED;
-	return state;
+	return state | map->origin->removal.state;
 }
 
 bool filemap_is_exec(const struct filemap *map)

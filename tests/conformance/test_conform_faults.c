@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * Conformance: what only a failing or interrupted kernel call can show (items R12, R13, B15, P22, P40, P42), with the
- * seam's calls made to fail, or the world changed between two of them.
+ * Conformance: what only a failing or interrupted kernel call can show (items R12, R13, R19, B15, P22, P40, P42), with
+ * the seam's calls made to fail, or the world changed between two of them.
  */
 #include "conform.h"
 
@@ -51,6 +51,24 @@ static void conform_R13_poisoned_mapping_is_not_made_executable(void **state)
 	filemap_close(map);
 }
 
+static void conform_R19_name_that_is_gone_has_only_to_become_durable(void **state)
+{
+	const char *path = t_path(*state, "file");
+	struct filemap *map = create_ok(path, 8);
+	fault_reset();
+	fault_arm_call("fsync", 1, EIO);
+	assert_int_equal(filemap_remove(map, NULL), FILEMAP_EUNSYNCED);
+	assert_int_equal(filemap_state(map), FILEMAP_STATE_LIVE | FILEMAP_STATE_NEEDS_PARENT_SYNC);
+	assert_int_equal(t_file_size(path), -1);
+	fault_reset();
+	fault_trace_start();
+	assert_ok(filemap_remove(map, NULL));
+	assert_string_equal(fault_trace(), "fstat fsync "); /* counts links, and touches no name */
+	assert_int_equal(filemap_state(map), FILEMAP_STATE_LIVE | FILEMAP_STATE_REMOVED);
+	fault_reset();
+	filemap_close(map);
+}
+
 static void conform_P40_poisoned_mapping_still_knows_its_file(void **state)
 {
 	struct filemap_error error = {0};
@@ -69,6 +87,15 @@ static void conform_P40_poisoned_mapping_still_knows_its_file(void **state)
 	assert_int_equal(status.size, 5000);
 	filemap_close(map);
 	assert_ok(try_open(t_path(*state, "file"), FILEMAP_WRITE, NULL));
+}
+
+static void conform_P40_poisoned_mapping_removes_its_file(void **state)
+{
+	struct filemap *map = poisoned(state);
+	assert_ok(filemap_remove(map, NULL));
+	assert_int_equal(filemap_state(map), FILEMAP_STATE_POISONED | FILEMAP_STATE_REMOVED);
+	assert_int_equal(t_file_size(t_path(*state, "file")), -1);
+	filemap_close(map);
 }
 
 /* Whatever call fails, a growth or cut that failed leaves file and window as they were. */
@@ -166,8 +193,10 @@ static void conform_P42_file_that_lost_its_name_before_the_lock_is_not_mapped(vo
 
 T_MAIN(T_TEST(conform_R12_poisoned_mapping_is_not_frozen),
        T_TEST(conform_R13_poisoned_mapping_is_not_made_executable),
+       T_TEST(conform_R19_name_that_is_gone_has_only_to_become_durable),
        T_TEST(conform_B15_failed_copy_leaves_no_part_of_a_file),
        T_TEST(conform_P40_poisoned_mapping_still_knows_its_file),
+       T_TEST(conform_P40_poisoned_mapping_removes_its_file),
        T_TEST(conform_P22_failed_growth_keeps_the_mapping), T_TEST(conform_P22_failed_cut_keeps_the_mapping),
        T_TEST(conform_P42_name_given_to_another_file_before_the_lock_is_noticed),
        T_TEST(conform_P42_file_that_lost_its_name_before_the_lock_is_not_mapped))

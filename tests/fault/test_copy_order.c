@@ -6,6 +6,7 @@
 #include "t.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <filemap/filemap.h>
@@ -42,22 +43,22 @@ static void copy_syncs_then_names_then_syncs_the_directory(void **state)
 {
 	open_source(state, FILEMAP_WRITE);
 	copy(10, 0);
-	/* parent; name; made; bytes; content; named; parent */
-	end("openat fstatat openat seek_data seek_hole copy_range fsync link_fd fsync close close ");
+	/* parent; name; made; bytes; content; named; link count; parent */
+	end("openat fstatat openat seek_data seek_hole copy_range fsync link_fd fsync fsync close close ");
 }
 
 static void copy_of_cow_looks_whether_the_file_was_cut(void **state)
 {
 	open_source(state, FILEMAP_COW);
 	copy(10, 0);
-	end("openat fstatat openat pwrite fstat fsync link_fd fsync close close ");
+	end("openat fstatat openat pwrite fstat fsync link_fd fsync fsync close close ");
 }
 
 static void copy_of_nothing_is_as_durable(void **state)
 {
 	open_source(state, FILEMAP_READ);
 	copy(0, 0);
-	end("openat fstatat openat fsync link_fd fsync close close ");
+	end("openat fstatat openat fsync link_fd fsync fsync close close ");
 }
 
 static void hidden_file_is_renamed_after_it_was_synced(void **state)
@@ -81,17 +82,18 @@ static void failed_rename_removes_the_hidden_file(void **state)
 	fault_arm_call("openat", 2, EOPNOTSUPP);
 	fault_hook("rename", 1, fail_rename, NULL);
 	copy(10, -EIO);
-	end("openat fstatat openat random openat seek_data seek_hole copy_range fsync rename unlinkat close "
-	    "close ");
+	end("openat fstatat openat random openat seek_data seek_hole copy_range fsync rename fstat fstatat "
+	    "unlinkat close close ");
 }
 
-static void file_that_cannot_be_named_is_closed_and_made_again(void **state)
+static void file_that_cannot_be_named_is_copied_to_a_hidden_one(void **state)
 {
 	open_source(state, FILEMAP_READ);
 	fault_arm_call("link_fd", 1, ENOENT);
 	copy(10, 0);
 	end("openat fstatat openat seek_data seek_hole copy_range fsync link_fd "
-	    "close random openat seek_data seek_hole copy_range fsync rename fsync close close ");
+	    "fstat random openat seek_data seek_hole copy_range set_mode fsync close "
+	    "rename fsync close close ");
 }
 
 static void taken_name_makes_no_file(void **state)
@@ -147,11 +149,12 @@ static void detail_of_the_content_is_kept(void **state)
 {
 	static char detail[] = "byte 7";
 	struct filemap_error error;
+	const struct fm__content with_detail = {fill_and_fail, detail}, without = {fill_and_fail, NULL};
 	path = t_path(*state, "copy");
 	fault_reset();
-	assert_int_equal(fm__publish(path, 0600, fill_and_fail, detail, &error), -EIO);
+	assert_int_equal(fm__publish(AT_FDCWD, path, 0600, &with_detail, &error), -EIO);
 	assert_string_equal(error.detail, detail);
-	assert_int_equal(fm__publish(path, 0600, fill_and_fail, NULL, &error), -EIO);
+	assert_int_equal(fm__publish(AT_FDCWD, path, 0600, &without, &error), -EIO);
 	assert_string_equal(error.detail, path);
 	assert_int_equal(t_file_size(path), -1);
 }
@@ -159,6 +162,6 @@ static void detail_of_the_content_is_kept(void **state)
 T_MAIN(T_TEST(copy_syncs_then_names_then_syncs_the_directory),
        T_TEST(copy_of_cow_looks_whether_the_file_was_cut), T_TEST(copy_of_nothing_is_as_durable),
        T_TEST(hidden_file_is_renamed_after_it_was_synced), T_TEST(failed_rename_removes_the_hidden_file),
-       T_TEST(file_that_cannot_be_named_is_closed_and_made_again), T_TEST(taken_name_makes_no_file),
+       T_TEST(file_that_cannot_be_named_is_copied_to_a_hidden_one), T_TEST(taken_name_makes_no_file),
        T_TEST(refused_range_makes_no_call), T_TEST(hidden_file_that_cannot_be_named_is_not_made_again),
        T_TEST(detail_of_the_content_is_kept))

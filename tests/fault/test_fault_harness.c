@@ -4,6 +4,7 @@
 #include "t.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/file.h>
 
 #include <filemap/map.h>
@@ -47,6 +48,42 @@ static void nth_call_of_any_kind_fails(void **state)
 	assert_ok(fm__sys_fsync(dir->fd));
 	assert_int_equal(fm__sys_fstat(dir->fd, &stat), -EACCES);
 	assert_string_equal(fault_fired_call(), "fstat");
+}
+
+static void calls_armed_one_beside_another_all_fail(void **state)
+{
+	const struct t_dir *dir = *state;
+	struct stat stat;
+
+	fault_reset();
+	fault_arm_call_persistent("fsync", 1, EIO);
+	fault_arm_also("fstat", 1, EACCES);
+	fault_arm_also("", 3, ENOMEM);
+	assert_int_equal(fm__sys_fsync(dir->fd), -EIO);
+	assert_int_equal(fm__sys_fstat(dir->fd, &stat), -EACCES);
+	assert_int_equal(fm__sys_fstat(dir->fd, &stat), -ENOMEM);
+	assert_ok(fm__sys_fstat(dir->fd, &stat));
+	assert_int_equal(fm__sys_fsync(dir->fd), -EIO);
+	fault_reset();
+	assert_ok(fm__sys_fsync(dir->fd));
+}
+
+static int die_before_unlinking(void *context)
+{
+	const struct t_dir *dir = context;
+
+	fault_reset();
+	fault_arm_call("unlinkat", 1, FAULT_KILL);
+	fm__sys_fsync(dir->fd);
+	fm__sys_unlinkat(dir->fd, "file", 0);
+	return 0;
+}
+
+static void process_dies_before_the_armed_call(void **state)
+{
+	t_write_file(t_path(*state, "file"), "x", 1);
+	assert_int_equal(t_in_child(die_before_unlinking, *state), -SIGKILL);
+	assert_int_equal(t_file_size(t_path(*state, "file")), 1);
 }
 
 static void failing_release_still_releases(void **state)
@@ -114,6 +151,7 @@ static void page_size_is_the_faked_one(void **state)
 }
 
 T_MAIN(T_TEST(armed_call_fails_once), T_TEST(persistently_armed_call_fails_from_then_on),
-       T_TEST(nth_call_of_any_kind_fails), T_TEST(failing_release_still_releases),
+       T_TEST(nth_call_of_any_kind_fails), T_TEST(calls_armed_one_beside_another_all_fail),
+       T_TEST(process_dies_before_the_armed_call), T_TEST(failing_release_still_releases),
        T_PLAIN(heap_fails_only_by_name), T_TEST(calls_inside_the_library_are_seen_and_fail),
        T_PLAIN(page_size_is_the_faked_one))

@@ -162,6 +162,23 @@ static void file_that_took_the_name_of_a_new_one_is_not_removed(void **state)
 	assert_memory_equal(bytes, "other", 5);
 }
 
+/* In the very last moment, behind the last look at the name. */
+static void file_that_takes_the_name_while_a_new_one_goes_comes_back(void **state)
+{
+	char bytes[5];
+	struct filemap *map;
+	make_files(state);
+	assert_ok(unlink(path));
+	fault_arm_call("fallocate", 1, ENOSPC);
+	fault_hook("move", 1, replace, NULL);
+	assert_int_equal(filemap_open(path, FILEMAP_WRITE,
+				      FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = 4096), &map, NULL),
+			 -ENOSPC);
+	fault_reset();
+	assert_int_equal(t_read_file(path, bytes, sizeof bytes), 5);
+	assert_memory_equal(bytes, "other", 5);
+}
+
 static void lock_that_is_given_back_while_waiting_is_had(void **state)
 {
 	const uint32_t waits[] = {3600000, FILEMAP_FOREVER};
@@ -395,6 +412,7 @@ T_MAIN(T_TEST(size_is_that_under_the_lock), T_TEST(size_for_an_empty_file_is_giv
        T_TEST(descriptor_that_means_another_file_meanwhile_is_refused),
        T_TEST(new_file_that_somebody_has_locked_is_not_removed),
        T_TEST(file_that_took_the_name_of_a_new_one_is_not_removed),
+       T_TEST(file_that_takes_the_name_while_a_new_one_goes_comes_back),
        T_TEST(lock_that_is_given_back_while_waiting_is_had),
        T_TEST(cut_that_failed_with_a_third_size_poisons),
        T_TEST(cut_that_failed_and_was_done_cuts_the_window),

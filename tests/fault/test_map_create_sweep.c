@@ -91,16 +91,16 @@ static void assert_empty(void)
 
 static void create_leaves_no_file_behind_at_every_call(void **state)
 {
-	/* openat, fstatat, openat, fstat, flock, fstatat, map, fallocate, fsync */
+	/* openat, fstatat, openat, fstat, flock, fstatat, map, fallocate, fsync, fsync */
 	const struct filemap_options *options = FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE);
-	assert_int_equal(sweep(state, options, nothing, assert_no_file), 9);
+	assert_int_equal(sweep(state, options, nothing, assert_no_file), 10);
 }
 
 static void create_new_sparse_leaves_no_file_behind_at_every_call(void **state)
 {
 	const struct filemap_options *options =
 		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW | FILEMAP_SPARSE, .size = SIZE);
-	assert_int_equal(sweep(state, options, nothing, assert_no_file), 8);
+	assert_int_equal(sweep(state, options, nothing, assert_no_file), 9);
 }
 
 static void truncate_leaves_the_content_until_blocks_are_sure(void **state)
@@ -191,20 +191,23 @@ static void full_disk_leaves_no_file_behind(void **state)
 	assert_no_file();
 }
 
-static void unsynced_parent_leaves_no_file_behind(void **state)
+static void unsynced_file_or_parent_leaves_no_file_behind(void **state)
 {
+	static const char *const steps[] = {"sync file", "sync parent directory"};
 	struct filemap *map;
 	struct filemap_error error;
 	path = t_path(*state, "file");
-	fault_reset();
-	fault_arm_call("fsync", 1, EIO);
-	assert_int_equal(
-		filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE), &map, &error),
-		-EIO);
-	assert_string_equal(error.step, "sync parent directory");
-	assert_string_equal(error.subject, "parent directory");
-	fault_reset();
-	assert_no_file();
+	for (int n = 1; n <= 2; n++) {
+		fault_reset();
+		fault_arm_call("fsync", n, EIO);
+		assert_int_equal(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE),
+					      &map, &error),
+				 -EIO);
+		assert_string_equal(error.step, steps[n - 1]);
+		assert_string_equal(error.subject, n == 1 ? "file" : "parent directory");
+		fault_reset();
+		assert_no_file();
+	}
 }
 
 static void fail_the_next_block(void *context)
@@ -266,6 +269,7 @@ T_MAIN(T_TEST(create_leaves_no_file_behind_at_every_call),
        T_TEST(truncate_to_nothing_changes_all_or_nothing),
        T_TEST(size_for_an_empty_file_is_given_or_it_stays_empty),
        T_TEST(blocks_are_written_where_they_cannot_be_allocated), T_TEST(full_disk_leaves_no_file_behind),
-       T_TEST(unsynced_parent_leaves_no_file_behind), T_TEST(size_that_was_given_in_part_is_taken_back),
+       T_TEST(unsynced_file_or_parent_leaves_no_file_behind),
+       T_TEST(size_that_was_given_in_part_is_taken_back),
        T_TEST(size_that_was_given_in_part_stays_for_those_who_cooperate),
        T_TEST(truncation_that_fails_leaves_content_and_length))

@@ -35,8 +35,9 @@ static void close_traced(const char *expected)
 static void create_maps_before_it_allocates_and_syncs_the_parent_last(void **state)
 {
 	open_traced(state, FILEMAP_WRITE, FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000));
-	/* parent; absent; made; type; lock; name; size; window; blocks; parent */
-	assert_string_equal(fault_trace(), "openat fstatat openat fstat flock fstatat map fallocate fsync ");
+	/* parent; absent; made; type; lock; name; size; window; blocks; link count; parent */
+	assert_string_equal(fault_trace(),
+			    "openat fstatat openat fstat flock fstatat map fallocate fsync fsync ");
 	close_traced("unmap flock close close ");
 }
 
@@ -246,9 +247,8 @@ static void cooperating_size_is_locked_from_the_look_to_the_end(void **state)
 	open_traced(
 		state, FILEMAP_WRITE,
 		FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 5000, .sharing = FILEMAP_SHARING_COOPERATE));
-	assert_string_equal(
-		fault_trace(),
-		"openat fstatat openat fstat flock fstatat ofd_lock fstat map fallocate ofd_lock fsync ");
+	assert_string_equal(fault_trace(), "openat fstatat openat fstat flock fstatat ofd_lock fstat map "
+					   "fallocate ofd_lock fsync fsync ");
 	close_traced("unmap flock close close ");
 }
 

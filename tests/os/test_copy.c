@@ -274,7 +274,7 @@ static void path_without_a_name_is_refused(void **state)
 {
 	refuse_path(state, NULL, FILEMAP_EOPTION, "check options", "new_path");
 	refuse_path(state, "", FILEMAP_EOPTION, "check options", "new_path");
-	refuse_path(state, t_path(*state, "copy/"), -ENOENT, "open parent directory", "parent directory");
+	refuse_path(state, t_path(*state, "copy/"), -EISDIR, "create file", "file");
 	refuse_path(state, t_path(*state, ""), -EISDIR, "create file", "file");
 	refuse_path(state, t_path(*state, "."), -EEXIST, "create file", "file");
 }

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* How the library removes a name: the file that is open, and never another one. */
+#ifndef FM_MAP_REMOVAL_H
+#define FM_MAP_REMOVAL_H
+
+#include <filemap/map.h>
+
+#include "map/quarantine.h"
+
+/* Where a removal stands. All zero: nothing was tried. */
+struct fm__removal {
+	unsigned state;   /* FILEMAP_STATE_NEEDS_UNLINK, _NEEDS_PARENT_SYNC, _REMOVED, or 0 */
+	unsigned notices; /* FILEMAP_STILL_LINKED and _WEAKLY_CHECKED, once the name is gone */
+	struct fm__hideout
+		hideout; /* where the file had to be left, if it is neither gone nor under its name */
+};
+
+/* What is to be removed. The descriptor keeps the file's number from being given to another one. */
+struct fm__target {
+	int dirfd; /* of the directory, for syncing, too: not O_PATH */
+	const char *name;
+	int fd; /* of the file; may be O_PATH */
+};
+
+/*
+ * Go on from where the removal stands, to REMOVED: the notices are returned. -errno, FILEMAP_EGONE,
+ * FILEMAP_EREPLACED: NEEDS_UNLINK or NEEDS_PARENT_SYNC. FILEMAP_EMODE: a symbolic link; nothing was tried.
+ * The detail of the record is a hidden name, if a file had to be left under one, else "".
+ */
+int fm__removal_run(struct fm__removal *removal, const struct fm__target *target,
+		    struct filemap_error *reterr);
+
+/* A file that was made a moment ago is to be as if it had not been: its name goes, unless it means another one by
+ * now. Nothing is made durable, and nothing told: it is what made us give up that is. */
+void fm__removal_undo_creation(int dirfd, const char *name, int fd);
+
+#endif
