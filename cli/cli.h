@@ -25,7 +25,8 @@ struct cli_command {
 	int (*run)(const struct cli_command *self, int argc, char **argv);
 };
 
-extern const struct cli_command cli_cat, cli_copy, cli_info, cli_lock, cli_residency, cli_resize;
+extern const struct cli_command cli_cat, cli_copy, cli_info, cli_lock, cli_publish, cli_replace,
+	cli_residency, cli_resize, cli_rm;
 extern const struct cli_command cli_log_append, cli_log_cat, cli_log_info, cli_log_verify;
 
 /* Every message goes to standard error and begins with "filemap: ". */

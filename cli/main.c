@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const struct cli_command *const commands[] = {
-	&cli_cat, &cli_copy, &cli_info, &cli_lock, &cli_residency, &cli_resize, NULL,
+	&cli_cat,     &cli_copy,      &cli_info,   &cli_lock, &cli_publish,
+	&cli_replace, &cli_residency, &cli_resize, &cli_rm,   NULL,
 };
 static const struct cli_command *const log_commands[] = {
 	&cli_log_append, &cli_log_cat, &cli_log_info, &cli_log_verify, NULL,

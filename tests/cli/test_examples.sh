@@ -44,4 +44,30 @@ status 0 "$COUNTERS" short 1 1
 printf 1234 >odd
 status 1 "$COUNTERS" odd 1 1
 says "odd is too short"
+
+# spool
+mkdir jobs
+for job in one two three; do
+	status 0 "$SPOOL" jobs put $job "do $job"
+done
+status 1 "$SPOOL" jobs put two "something else"
+says "two: "
+says "File exists"
+"$FILEMAP" lock jobs/three "$SPOOL" jobs take >taken
+check "a job that somebody else is doing is left to him" [ "$(sort taken)" = "$(printf 'one: do one\ntwo: do two')" ]
+check "what was done is gone" [ "$(ls -A jobs)" = three ]
+status 0 "$SPOOL" jobs take
+check "what was left is done later" [ "$out" = "three: do three" ]
+status 0 "$SPOOL" jobs take
+check "and only once" [ -z "$out" ]
+for job in {1..40}; do
+	"$SPOOL" jobs put "$job" x || break
+done
+for consumer in a b c; do
+	"$SPOOL" jobs take >by-$consumer || echo "consumer $consumer failed: $?" >>failures &
+done
+wait
+check "several consumers do not fail" [ ! -e failures ]
+check "and do every job once" [ "$(cat by-a by-b by-c | sort)" = "$(printf '%s: x\n' {1..40} | sort)" ]
+check "nothing is left behind" [ -z "$(ls -A jobs)" ]
 finish

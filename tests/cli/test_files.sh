@@ -74,7 +74,7 @@ status 2 filemap
 status 2 filemap wrong
 status 2 filemap log
 status 2 filemap log wrong
-for command in "" "cat" "copy" "info" "lock" "residency" "resize" "log append" "log cat" "log info" "log verify"; do
+for command in "" "cat" "copy" "info" "lock" "publish" "replace" "residency" "resize" "rm" "log append" "log cat" "log info" "log verify"; do
 	# shellcheck disable=SC2086
 	status 0 filemap $command --help
 	prints usage
