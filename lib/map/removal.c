@@ -117,10 +117,13 @@ static int settle(const struct attempt *a, struct fm__quarantine *q)
 	return 0;
 }
 
-/* Moving back by a link stopped half way: the file has its name again, and the hidden one is a second. */
+/* Moving back by a link stopped half way: the file has its name again, and the hidden one is a second. It can be
+ * anybody's: the name is made durable before the second one goes. */
 static int settle_second(const struct attempt *a, struct fm__quarantine *q)
 {
-	int r = fm__quarantine_unlink(q);
+	int r = fm__sys_fsync(a->target->dirfd);
+	if (r >= 0)
+		r = fm__quarantine_unlink(q);
 	if (r < 0 && r != -ENOENT) {
 		a->removal->hideout = q->at;
 		fm__fail(a->reterr, r, "unlink file", "file");

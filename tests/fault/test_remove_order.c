@@ -139,6 +139,20 @@ static void foreign_file_comes_back_by_a_link_that_is_synced_first(void **state)
 	close_traced("unmap flock close close ");
 }
 
+/* Its name was never synced, and whose it is makes no difference. */
+static void second_name_that_was_left_goes_behind_a_sync(void **state)
+{
+	scene_open(&scene, state, WAY_FOREIGN_LINKED);
+	scene_arm(&scene);
+	fault_arm_also("fsync", 1, EIO);
+	assert_int_equal(filemap_remove(scene.map, NULL), FILEMAP_EREPLACED);
+	assert_int_equal(remove_again(NULL), FILEMAP_EREPLACED);
+	assert_trace("fstat fstatat fstatat fsync unlinkat fstatat ");
+	scene_assert_content(scene.file, 'f');
+	assert_ok(filemap_set_remove_on_close(scene.map, 0));
+	close_traced("unmap flock close close ");
+}
+
 /* Else a crash could bring the file back in it, and a recovery from there. */
 static void private_directory_that_stays_is_synced(void **state)
 {
@@ -569,7 +583,8 @@ T_MAIN(T_TEST(removal_hides_compares_unlinks_and_syncs_once),
        T_TEST(foreign_file_that_was_hidden_is_put_back_and_synced),
        T_TEST(foreign_file_comes_back_from_a_private_directory),
        T_TEST(foreign_file_comes_back_by_a_link_that_is_synced_first),
-       T_TEST(private_directory_that_stays_is_synced), T_TEST(directory_that_cannot_be_made_is_done_without),
+       T_TEST(second_name_that_was_left_goes_behind_a_sync), T_TEST(private_directory_that_stays_is_synced),
+       T_TEST(directory_that_cannot_be_made_is_done_without),
        T_TEST(directory_that_cannot_be_entered_is_made_again_and_then_done_without),
        T_TEST(move_that_cannot_refuse_to_replace_will_do),
        T_TEST(directory_that_others_can_enter_is_not_used),
