@@ -17,17 +17,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 
 #include "base/error.h"
 #include "map/name.h"
 #include "map/quarantine.h"
 #include "sys/sys.h"
-
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
 
 static int compare(const struct fm__new_file *file, struct filemap_error *reterr)
 {
@@ -37,7 +31,7 @@ static int compare(const struct fm__new_file *file, struct filemap_error *reterr
 		return fm__fail_errno(reterr, FILEMAP_EGONE, ENOENT, "compare file", "file");
 	if (r < 0)
 		return fm__fail(reterr, r, "compare file", "file");
-	if (is_same(&named, &file->old))
+	if (fm__is_same_file(&named, &file->old))
 		return 0;
 	return fm__fail(reterr, FILEMAP_EREPLACED, "compare file", "file");
 }
@@ -134,7 +128,7 @@ static int hidden_is_old(const struct fm__new_file *file)
 	r = fm__sys_fstat(file->old_fd, &now);
 	if (r < 0)
 		return r;
-	return is_same(&now, &file->old) ? 0 : hidden_means(file, &now);
+	return fm__is_same_file(&now, &file->old) ? 0 : hidden_means(file, &now);
 }
 
 static int finish(struct fm__new_file *file, struct filemap_error *reterr)

@@ -19,6 +19,7 @@
 #include "base/options.h"
 #include "base/util.h"
 #include "map/locate.h"
+#include "map/parent.h"
 #include "map/private.h"
 #include "map/stat.h"
 #include "sys/sys.h"
@@ -88,22 +89,14 @@ int fm__identity_pin(int dirfd, const char *path, struct filemap_error *reterr)
 	return r;
 }
 
-static int check_arguments(int dirfd, const char *path, const struct filemap_identity *ret,
-			   struct filemap_error *reterr)
-{
-	if (dirfd < 0 && dirfd != AT_FDCWD)
-		return fm__options_refuse(reterr, "dirfd", "a descriptor or AT_FDCWD is needed");
-	if (!path || !*path)
-		return fm__options_refuse(reterr, "path", "a name is needed");
-	return ret ? 0 : fm__options_refuse(reterr, "ret", NULL);
-}
-
 int filemap_file_identity(int dirfd, const char *path, struct filemap_identity *ret,
 			  struct filemap_error *reterr)
 {
-	int fd, r = check_arguments(dirfd, path, ret, reterr);
+	int fd, r = fm__parent_check(dirfd, path, reterr);
 	if (r < 0)
 		return r;
+	if (!ret)
+		return fm__options_refuse(reterr, "ret", NULL);
 	r = fd = fm__identity_pin(dirfd, path, reterr);
 	if (fd >= 0) {
 		r = fm__identity_of_fd(fd, ret);

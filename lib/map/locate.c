@@ -240,7 +240,7 @@ int fm__locate_again(struct fm__origin *origin, int fd, const struct fm__plan *p
 	r = identify(origin, ret, reterr);
 	if (r < 0)
 		return r;
-	if (ret->status.st_dev != asked.st_dev || ret->status.st_ino != asked.st_ino)
+	if (!fm__is_same_file(&ret->status, &asked))
 		return fm__fail(reterr, FILEMAP_EREPLACED, "open file", "file");
 	r = fm__lock_take(&origin->lock, origin->backing->fd, asked.st_dev, asked.st_ino, plan, reterr);
 	return r < 0 ? r : identify(origin, ret, reterr); /* once more: its size under the lock */

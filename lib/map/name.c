@@ -12,6 +12,11 @@
 #include "base/error.h"
 #include "sys/sys.h"
 
+bool fm__is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 int fm__name_means(int dirfd, const char *name, const struct stat *file, int flags, struct stat *ret)
 {
 	int r = fm__sys_fstatat(dirfd, name, ret, flags);
@@ -19,7 +24,7 @@ int fm__name_means(int dirfd, const char *name, const struct stat *file, int fla
 		return 0;
 	if (r < 0)
 		return r;
-	return ret->st_dev == file->st_dev && ret->st_ino == file->st_ino;
+	return fm__is_same_file(ret, file);
 }
 
 /* The kernel says EEXIST for a symbolic link to nothing, too; CREATE does not go through it. */

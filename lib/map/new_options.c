@@ -6,26 +6,16 @@
  */
 #include "map/new_options.h"
 
-#include <fcntl.h>
-
 #include "base/error.h"
+#include "map/parent.h"
 
 #define DEFAULT_PERMISSIONS 0666u
-
-static int check_arguments(int dirfd, const char *path, struct filemap_error *reterr)
-{
-	if (dirfd < 0 && dirfd != AT_FDCWD)
-		return fm__options_refuse(reterr, "dirfd", "a descriptor or AT_FDCWD is needed");
-	if (!path || !*path)
-		return fm__options_refuse(reterr, "path", "a name is needed");
-	return 0;
-}
 
 int fm__new_options_read(struct filemap_new_options *to, int dirfd, const char *path,
 			 const struct filemap_new_options *from, uint32_t known_flags,
 			 struct filemap_error *reterr)
 {
-	int r = check_arguments(dirfd, path, reterr);
+	int r = fm__parent_check(dirfd, path, reterr);
 	if (r < 0)
 		return r;
 	r = fm__options_read(to, sizeof *to, from, sizeof *to, reterr);

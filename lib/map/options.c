@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "map/flags.h"
+#include "map/parent.h"
 #include "map/private.h"
 
 #define FLAGS_CREATE (FILEMAP_CREATE | FILEMAP_CREATE_NEW)
@@ -258,10 +259,9 @@ int fm__plan_named(int dirfd, const char *path, unsigned mode, const struct file
 {
 	int r;
 
-	if (!path || !*path)
-		return fm__options_refuse(reterr, "path", "a name is needed");
-	if (dirfd < 0 && dirfd != AT_FDCWD)
-		return fm__options_refuse(reterr, "dirfd", "a descriptor, or AT_FDCWD");
+	r = fm__parent_check(dirfd, path, reterr);
+	if (r < 0)
+		return r;
 	r = plan_file(mode, NAMED_READ, options, ret, reterr);
 	if (r < 0)
 		return r;

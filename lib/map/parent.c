@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/options.h"
 #include "sys/sys.h"
 
 static int open_directory_of(int dirfd, const char *path, const char *slash, int access)
@@ -23,6 +24,15 @@ static int open_directory_of(int dirfd, const char *path, const char *slash, int
 	r = fm__sys_openat(dirfd, directory, access | O_DIRECTORY, 0);
 	fm__free(directory);
 	return r;
+}
+
+int fm__parent_check(int dirfd, const char *path, struct filemap_error *reterr)
+{
+	if (!path || !*path)
+		return fm__options_refuse(reterr, "path", "a name is needed");
+	if (dirfd < 0 && dirfd != AT_FDCWD)
+		return fm__options_refuse(reterr, "dirfd", "a descriptor, or AT_FDCWD");
+	return 0;
 }
 
 int fm__parent_open(int dirfd, const char *path, int access, const char **ret_name)

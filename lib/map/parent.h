@@ -3,6 +3,11 @@
 #ifndef FM_MAP_PARENT_H
 #define FM_MAP_PARENT_H
 
+#include <filemap/base.h>
+
+/* FILEMAP_EOPTION: there is no name, or what it starts at can be no directory. */
+int fm__parent_check(int dirfd, const char *path, struct filemap_error *reterr);
+
 /*
  * Open what stands before the last slash of a path, or `dirfd`, where a relative path starts. Returns the
  * descriptor, which is the caller's, or -errno. *ret_name points into `path`: what stands behind that slash,

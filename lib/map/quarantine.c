@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/util.h"
+#include "map/name.h"
 #include "sys/sys.h"
 
 #define ATTEMPTS 8 /* at a random name that is not taken */
@@ -197,7 +198,7 @@ int fm__quarantine_holds(const struct fm__quarantine *q, const struct stat *file
 	int r = fm__sys_fstatat(q->fd, q->held, &held, AT_SYMLINK_NOFOLLOW);
 	if (r < 0)
 		return r;
-	return held.st_dev == file->st_dev && held.st_ino == file->st_ino;
+	return fm__is_same_file(&held, file);
 }
 
 int fm__quarantine_unlink(const struct fm__quarantine *q)

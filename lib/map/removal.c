@@ -27,11 +27,6 @@ struct attempt {
 	struct filemap_error *reterr;
 };
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 static int look(const struct attempt *a)
 {
 	struct stat named;
@@ -45,7 +40,9 @@ static int look(const struct attempt *a)
 		fm__fail_hint(a->reterr, "symbolic links are not removed, nor what they lead to");
 		return FILEMAP_EMODE;
 	}
-	return is_same(&named, &a->file) ? 0 : fm__fail(a->reterr, FILEMAP_EREPLACED, "compare file", "file");
+	return fm__is_same_file(&named, &a->file)
+		       ? 0
+		       : fm__fail(a->reterr, FILEMAP_EREPLACED, "compare file", "file");
 }
 
 /* It is a foreign file's name that was disturbed: a crash must not do so again. */
@@ -94,7 +91,7 @@ static int holds_ours(const struct attempt *a, const struct fm__quarantine *q)
 	r = fm__sys_fstat(a->target->fd, &now);
 	if (r < 0)
 		return r;
-	return is_same(&now, &a->file) ? 0 : fm__quarantine_holds(q, &now);
+	return fm__is_same_file(&now, &a->file) ? 0 : fm__quarantine_holds(q, &now);
 }
 
 /* 0: unlinked. FM_NAME_CHANGED: somebody gave it back, as filemap_recover_quarantine() does. */

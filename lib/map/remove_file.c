@@ -10,18 +10,10 @@
 #include <errno.h>
 
 #include "base/error.h"
-#include "base/options.h"
 #include "map/identity.h"
 #include "map/parent.h"
 #include "map/removal.h"
 #include "sys/sys.h"
-
-static int check_arguments(int dirfd, const char *path, struct filemap_error *reterr)
-{
-	if (dirfd < 0 && dirfd != AT_FDCWD)
-		return fm__options_refuse(reterr, "dirfd", "a descriptor or AT_FDCWD is needed");
-	return path && *path ? 0 : fm__options_refuse(reterr, "path", "a name is needed");
-}
 
 static int pin(struct fm__target *target, struct filemap_error *reterr)
 {
@@ -94,7 +86,7 @@ static int remove_path(int dirfd, const char *path, const struct filemap_identit
 int filemap_remove_file(int dirfd, const char *path, const struct filemap_identity *identity,
 			struct filemap_error *reterr)
 {
-	int r = check_arguments(dirfd, path, reterr);
+	int r = fm__parent_check(dirfd, path, reterr);
 	if (r < 0)
 		return r;
 	r = remove_path(dirfd, path, identity, reterr);
