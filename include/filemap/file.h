@@ -3,8 +3,9 @@
  * filemap/file.h - files and directories around a mapping: opening, making new content appear under a name,
  * removing names, and making all that durable.
  *
- * A path that is relative starts at the directory `dirfd`, or AT_FDCWD for the working directory. What stands
- * before its last slash is opened once, and all that follows happens in that directory.
+ * Where there is a `dirfd`, a relative path starts at that directory, or at the working directory with AT_FDCWD.
+ * Publishing, replacing and removing open what stands before the last slash once, and all that follows happens in
+ * that directory.
  */
 #ifndef FILEMAP_FILE_H
 #define FILEMAP_FILE_H

@@ -246,7 +246,7 @@ struct filemap_identity {
  * so; the lock is taken (WRITE exclusive, the other modes shared, against this process's own mappings,
  * too); the name is checked to mean the locked file still, else all begins again, up to 8 times; the size is
  * read and the window planned and mapped; only then is the file changed: truncated, given `size` with its
- * blocks; the parent directory is synced if the file was created.
+ * blocks; a file that was created is synced, and its parent directory.
  *
  * FILEMAP_COW shows the file's own later changes in every page that was not written through the mapping,
  * and loses those that were behind a new end of the file: it is no snapshot. FILEMAP_EXEC can be neither
@@ -282,9 +282,11 @@ struct filemap_identity {
  * @retval -ELOOP              NOFOLLOW met a symbolic link, or CREATE one that leads to nothing.
  * @retval -ENOSPC, -EDQUOT, -EFBIG  There are no blocks for `size`.
  * @retval -EAGAIN, -ENOMEM    MLOCK: RLIMIT_MEMLOCK does not allow it; or there is no memory.
- * @return After every failure nothing is held, no file was created and none was changed, with two
- * exceptions: a file that somebody else locked between its creation and ours stays; and with TRUNCATE, if
- * blocks that were there a moment ago are gone after the file was emptied, it stays empty.
+ * @return After every failure nothing is held, no file was created and none was changed, with three
+ * exceptions: a file that somebody else locked between its creation and ours stays; with TRUNCATE, if blocks
+ * that were there a moment ago are gone after the file was emptied, it stays empty; and a created file is
+ * removed again in the way of filemap_remove(), without a last sync: if a file had to be left hidden on the
+ * way, `detail` is its hidden name instead of the path.
  *
  * Any thread. Blocks for the disk; for a lock no longer than lock_wait_ms.
  * @since 0.1
@@ -312,8 +314,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_open_at(int dirfd, const char *path, u
  * opened for reading may become a WRITE mapping, if the user may write the file, and one opened for writing
  * fails with -EACCES, if not. A file that has no name any more can be mapped; no name is checked.
  *
- * Flags that are about names (CREATE, CREATE_NEW, NOFOLLOW, NO_DURABLE_NAME, PIN_PARENT) and `permissions`
- * are FILEMAP_EOPTION. filemap_path() is "fd:N".
+ * Flags that are about names (CREATE, CREATE_NEW, NOFOLLOW, NO_DURABLE_NAME, PIN_PARENT, REMOVE_ON_CLOSE),
+ * `permissions` and `on_remove` are FILEMAP_EOPTION. filemap_path() is "fd:N".
  *
  * @param fd  Borrowed, during the call only; of a regular file or a memory file.
  * @retval FILEMAP_EOPTION    @p fd is negative.
@@ -860,7 +862,7 @@ FILEMAP_API int filemap_zero(struct filemap *map, size_t offset, size_t length);
  * Copy a range to a new file, which is complete and durable when it appears.
  *
  * The bytes are written to a file without a name in the same directory (or, where there are none, under a
- * hidden temporary one), synced, given the name, and the directory is synced. Where the range is a file's own
+ * hidden temporary one), synced, given the name, and its link count and the directory are synced. Where the range is a file's own
  * and the file system can, blocks are shared or copied by the kernel; bytes that others change meanwhile may
  * be copied in part. Holes of the file stay holes. Permissions are 0666 before the umask.
  *

@@ -172,6 +172,12 @@ void fm__fail_detail(struct filemap_error *reterr, const char *detail)
 	reterr->detail[length] = '\0';
 }
 
+void fm__fail_detail_if_none(struct filemap_error *reterr, const char *detail)
+{
+	if (reterr && reterr->detail[0] == '\0')
+		fm__fail_detail(reterr, detail);
+}
+
 void fm__fail_range(struct filemap_error *reterr, uint64_t offset, uint64_t length)
 {
 	if (!reterr)

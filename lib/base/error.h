@@ -16,6 +16,8 @@ int fm__fail_errno(struct filemap_error *reterr, int code, int sys_errno, const 
 /* Add to a record that fm__fail() has filled; both ignore a NULL record. `detail` is copied and cut. */
 void fm__fail_hint(struct filemap_error *reterr, const char *hint);
 void fm__fail_detail(struct filemap_error *reterr, const char *detail);
+void fm__fail_detail_if_none(struct filemap_error *reterr,
+			     const char *detail); /* what is said already stays */
 void fm__fail_range(struct filemap_error *reterr, uint64_t offset, uint64_t length);
 
 #endif

@@ -47,7 +47,7 @@ int fm__construct_end(struct filemap *map, int r, struct filemap **ret_map, stru
 		*ret_map = map;
 		return 0;
 	}
-	fm__fail_detail(reterr, map->origin->path);
+	fm__fail_detail_if_none(reterr, map->origin->path);
 	fm__filemap_free(map);
 	return r;
 }

@@ -99,8 +99,12 @@ static void put_back(struct fm__new_file *file, struct filemap_error *reterr)
 	if (r == 1)
 		file->hidden[0] = '\0';
 	r = fm__sys_fsync(file->parent_fd);
-	if (file->hidden[0] == '\0')
+	if (file->hidden[0] == '\0') {
+		if (r < 0)
+			fm__fail_hint(reterr,
+				      "syncing failed: see filemap_recover_quarantine() after a crash");
 		return;
+	}
 	if (r < 0)
 		leave_hidden(file, "the new file is under the hidden name: syncing the directory failed",
 			     reterr);

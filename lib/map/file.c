@@ -188,7 +188,7 @@ static int open_all(struct opening *o, const char *path, struct filemap_error *r
 		return r;
 	r = finish(o, reterr);
 	if (r < 0 && o->created)
-		fm__removal_undo_creation(o->dirfd, o->name, o->fd);
+		fm__removal_undo_creation(o->dirfd, o->name, o->fd, reterr);
 	return r;
 }
 
@@ -205,7 +205,7 @@ int filemap_file_open(const char *path, unsigned how, unsigned permissions, int 
 		fm__sys_close(o.dirfd);
 	if (r < 0) {
 		fm__sys_close(o.fd);
-		fm__fail_detail(reterr, path);
+		fm__fail_detail_if_none(reterr, path);
 		return r;
 	}
 	*ret_fd = o.fd;

@@ -168,10 +168,12 @@ static int check_name(const struct fm__origin *origin, const struct fm__plan *pl
 	return r ? 0 : FM_NAME_CHANGED;
 }
 
-void fm__locate_remove_own(const struct fm__origin *origin, const struct fm__found *found)
+void fm__locate_remove_own(const struct fm__origin *origin, const struct fm__found *found,
+			   struct filemap_error *reterr)
 {
 	if (found->created)
-		fm__removal_undo_creation(origin->parent_fd, fm__locate_name(origin), origin->backing->fd);
+		fm__removal_undo_creation(origin->parent_fd, fm__locate_name(origin), origin->backing->fd,
+					  reterr);
 }
 
 static int lock_and_check(struct fm__origin *origin, const struct fm__plan *plan, struct fm__found *found,
@@ -202,7 +204,7 @@ static int try_round(struct fm__origin *origin, const struct fm__plan *plan, str
 	if (r == 0)
 		return 0;
 	if (r < 0)
-		fm__locate_remove_own(origin, found);
+		fm__locate_remove_own(origin, found, reterr);
 	fm__lock_give(&origin->lock, origin->backing->fd);
 	fm__sys_close(fm__take_fd(&origin->backing->fd));
 	return r;

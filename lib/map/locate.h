@@ -29,7 +29,8 @@ int fm__locate_again(struct fm__origin *origin, int fd, const struct fm__plan *p
 		     struct filemap_error *reterr);
 
 /* Remove the file that this call created, unless the name means another one by now. */
-void fm__locate_remove_own(const struct fm__origin *origin, const struct fm__found *found);
+void fm__locate_remove_own(const struct fm__origin *origin, const struct fm__found *found,
+			   struct filemap_error *reterr);
 
 /* -EISDIR, -ENODEV or, for a symbolic link that was not followed, -ELOOP; 0 for a regular file. */
 int fm__locate_check_type(const struct stat *status, struct filemap_error *reterr);

@@ -25,7 +25,7 @@ static int open_into(struct filemap *map, const struct fm__plan *plan, struct fi
 		return r;
 	r = fm__fill(map, plan, &found, reterr);
 	if (r < 0)
-		fm__locate_remove_own(map->origin, &found); /* while the lock is held */
+		fm__locate_remove_own(map->origin, &found, reterr); /* while the lock is held */
 	return r;
 }
 

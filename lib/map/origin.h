@@ -38,9 +38,10 @@ struct filemap *fm__origin_room(struct fm__origin *origin);
 /* Into the list; what others look at there is set before. Windows join while another one lives, or as first. */
 void fm__origin_join(struct fm__origin *origin, struct filemap *map);
 
-/* Gives the room back. The last window takes the origin with it: unlocks, closes, frees. */
+/* Gives the room back. The last window takes the origin with it: removes the name if that is due, unlocks, closes,
+ * frees. */
 void fm__origin_leave(struct filemap *map);
-void fm__origin_free(struct fm__origin *origin); /* one that no window has joined */
+void fm__origin_free(struct fm__origin *origin); /* one that no window has joined, or all have left */
 
 /* Whether `test` is true for a window of the origin other than `except`. Runs under the process lock: test
  * must not take it, and not call the kernel. */

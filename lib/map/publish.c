@@ -56,8 +56,8 @@ int fm__publish(int dirfd, const char *path, unsigned permissions, const struct 
 	struct fm__new_file file = FM_NEW_FILE(permissions);
 	int r = publish(&file, dirfd, path, content, reterr);
 	fm__new_file_end(&file);
-	if (r < 0 && reterr && reterr->detail[0] == '\0')
-		fm__fail_detail(reterr, path);
+	if (r < 0)
+		fm__fail_detail_if_none(reterr, path);
 	return r;
 }
 

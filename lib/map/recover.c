@@ -118,10 +118,12 @@ static int unlink_second(struct recovery *rec, int from_fd, const char *from, co
 {
 	struct stat hidden, named;
 
-	if (fm__sys_fstatat(from_fd, from, &hidden, AT_SYMLINK_NOFOLLOW) < 0)
-		return -EEXIST;
-	if (fm__name_means(rec->fd, to, &hidden, AT_SYMLINK_NOFOLLOW, &named) != 1)
-		return -EEXIST;
+	int r = fm__sys_fstatat(from_fd, from, &hidden, AT_SYMLINK_NOFOLLOW);
+	if (r < 0)
+		return r;
+	r = fm__name_means(rec->fd, to, &hidden, AT_SYMLINK_NOFOLLOW, &named);
+	if (r != 1)
+		return r < 0 ? r : -EEXIST;
 	return unlink_other(rec, from_fd, from);
 }
 

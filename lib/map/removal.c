@@ -46,9 +46,9 @@ static int look(const struct attempt *a)
 }
 
 /* It is a foreign file's name that was disturbed: a crash must not do so again. */
-static void sync_put_back(const struct attempt *a)
+static void sync_put_back(const struct attempt *a, int put_back)
 {
-	if (fm__sys_fsync(a->target->dirfd) < 0 && a->removal->hideout.kind == FM_HIDEOUT_NONE)
+	if (fm__sys_fsync(a->target->dirfd) < 0 && put_back >= 0)
 		fm__fail_hint(a->reterr, "syncing failed: see filemap_recover_quarantine() after a crash");
 }
 
@@ -71,14 +71,17 @@ static int give_back(const struct attempt *a, struct fm__quarantine *q, int code
 		keep(a, q, code, r);
 	fm__quarantine_end(q);
 	if (code == FILEMAP_EREPLACED)
-		sync_put_back(a);
+		sync_put_back(a, r);
 	return code;
 }
 
-static int name_changed(struct fm__quarantine *q)
+static int name_changed(const struct attempt *a, struct fm__quarantine *q)
 {
-	fm__quarantine_end(q);
-	return FM_NAME_CHANGED;
+	int r = fm__quarantine_end(q);
+	if (r >= 0)
+		return FM_NAME_CHANGED;
+	a->removal->hideout = q->at;
+	return fm__fail(a->reterr, r, "sync hidden directory", "parent directory");
 }
 
 /* Moving a file can give it another number: overlayfs copies it, and tells that to its open descriptors, too. */
@@ -99,14 +102,14 @@ static int settle(const struct attempt *a, struct fm__quarantine *q)
 {
 	int r = holds_ours(a, q);
 	if (r == -ENOENT)
-		return name_changed(q);
+		return name_changed(a, q);
 	if (r < 0)
 		return give_back(a, q, r, "look up hidden file");
 	if (r == 0)
 		return give_back(a, q, FILEMAP_EREPLACED, "compare file");
 	r = fm__quarantine_unlink(q);
 	if (r == -ENOENT)
-		return name_changed(q);
+		return name_changed(a, q);
 	if (r < 0)
 		return give_back(a, q, r, "unlink file");
 	if (fm__quarantine_end(q) < 0)
@@ -128,7 +131,7 @@ static int settle_second(const struct attempt *a, struct fm__quarantine *q)
 		fm__quarantine_end(q);
 		return r;
 	}
-	return name_changed(q);
+	return name_changed(a, q);
 }
 
 /* Where an earlier attempt had to leave it. */
@@ -285,12 +288,26 @@ static int unlink_first(struct fm__removal *removal, const struct fm__target *ta
 	return r;
 }
 
-void fm__removal_undo_creation(int dirfd, const char *name, int fd)
+static void undo(const struct fm__target *target, struct filemap_error *reterr)
 {
-	const struct fm__target target = {.dirfd = dirfd, .name = name, .fd = fd};
 	struct fm__removal removal = {.state = 0};
+	struct filemap_error error = {.code = 0};
 
-	(void)unlink_first(&removal, &target, NULL);
+	if (unlink_first(&removal, target, &error) >= 0 || error.detail[0] == '\0')
+		return;
+	fm__fail_detail(reterr, error.detail);
+	fm__fail_hint(reterr, error.hint);
+}
+
+/* A foreign file that is put back needs a directory that can be synced; where it cannot be read it goes without. */
+void fm__removal_undo_creation(int dirfd, const char *name, int fd, struct filemap_error *reterr)
+{
+	int directory = fm__sys_openat(dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
+	const struct fm__target target = {.dirfd = directory < 0 ? dirfd : directory, .name = name, .fd = fd};
+
+	undo(&target, reterr);
+	if (directory >= 0)
+		fm__sys_close(directory);
 }
 
 int fm__removal_run(struct fm__removal *removal, const struct fm__target *target,
@@ -298,8 +315,6 @@ int fm__removal_run(struct fm__removal *removal, const struct fm__target *target
 {
 	int r = 0;
 
-	if (removal->state == FILEMAP_STATE_REMOVED)
-		return (int)removal->notices;
 	if (removal->state != FILEMAP_STATE_NEEDS_PARENT_SYNC)
 		r = unlink_first(removal, target, reterr);
 	if (r < 0)

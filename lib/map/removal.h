@@ -31,7 +31,8 @@ int fm__removal_run(struct fm__removal *removal, const struct fm__target *target
 		    struct filemap_error *reterr);
 
 /* A file that was made a moment ago is to be as if it had not been: its name goes, unless it means another one by
- * now. Nothing is made durable, and nothing told: it is what made us give up that is. */
-void fm__removal_undo_creation(int dirfd, const char *name, int fd);
+ * now. That is not made durable. The record says what made us give up, and keeps saying so; it gets a detail, and a
+ * hint, if a file had to be left under a hidden name. `dirfd` may be O_PATH. */
+void fm__removal_undo_creation(int dirfd, const char *name, int fd, struct filemap_error *reterr);
 
 #endif

@@ -76,8 +76,8 @@ static int run(struct fm__origin *origin, struct filemap_error *reterr)
 
 static int name_path(const struct fm__origin *origin, int r, struct filemap_error *reterr)
 {
-	if (r < 0 && reterr && reterr->detail[0] == '\0')
-		fm__fail_detail(reterr, origin->path);
+	if (r < 0)
+		fm__fail_detail_if_none(reterr, origin->path);
 	return r;
 }
 

@@ -90,7 +90,7 @@ int filemap_remove_file(int dirfd, const char *path, const struct filemap_identi
 	if (r < 0)
 		return r;
 	r = remove_path(dirfd, path, identity, reterr);
-	if (r < 0 && reterr && reterr->detail[0] == '\0')
-		fm__fail_detail(reterr, path);
+	if (r < 0)
+		fm__fail_detail_if_none(reterr, path);
 	return r;
 }

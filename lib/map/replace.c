@@ -139,7 +139,7 @@ int filemap_replace_file(int dirfd, const char *path, filemap_fill_fn *fill, voi
 	r = replace(&replacement, dirfd, path, &content, reterr);
 	fm__new_file_end(&replacement.file);
 	fm__sys_close(fm__take_fd(&replacement.old_fd));
-	if (r < 0 && reterr && reterr->detail[0] == '\0')
-		fm__fail_detail(reterr, path);
+	if (r < 0)
+		fm__fail_detail_if_none(reterr, path);
 	return r;
 }

@@ -179,6 +179,42 @@ static void file_that_takes_the_name_while_a_new_one_goes_comes_back(void **stat
 	assert_memory_equal(bytes, "other", 5);
 }
 
+static void take_the_name(void *context)
+{
+	(void)context;
+	t_write_file(path, "third", 5);
+}
+
+static void replace_and_then_take_the_name(void *context)
+{
+	replace(context);
+	fault_hook("move", 1, take_the_name, NULL); /* the next one, which moves back */
+}
+
+/* It cannot come back: whoever failed to open is told where it is. */
+static void file_that_cannot_come_back_is_told(void **state)
+{
+	const struct t_dir *dir = *state;
+	struct filemap_error error;
+	struct filemap *map;
+	char bytes[5];
+	make_files(state);
+	assert_ok(unlink(path));
+	fault_arm_call("fallocate", 1, ENOSPC);
+	fault_hook("move", 1, replace_and_then_take_the_name, NULL);
+	assert_int_equal(filemap_open(path, FILEMAP_WRITE,
+				      FILEMAP_OPTIONS(.flags = FILEMAP_CREATE_NEW, .size = 4096), &map,
+				      &error),
+			 -ENOSPC);
+	fault_reset();
+	assert_int_equal(error.code, -ENOSPC);
+	assert_int_equal(strncmp(error.detail, ".file.", 6), 0);
+	assert_int_equal(t_read_file(t_path(dir, error.detail), bytes, sizeof bytes), 5);
+	assert_memory_equal(bytes, "other", 5);
+	assert_int_equal(t_read_file(t_path(dir, "file"), bytes, sizeof bytes), 5);
+	assert_memory_equal(bytes, "third", 5);
+}
+
 static void lock_that_is_given_back_while_waiting_is_had(void **state)
 {
 	const uint32_t waits[] = {3600000, FILEMAP_FOREVER};
@@ -413,7 +449,7 @@ T_MAIN(T_TEST(size_is_that_under_the_lock), T_TEST(size_for_an_empty_file_is_giv
        T_TEST(new_file_that_somebody_has_locked_is_not_removed),
        T_TEST(file_that_took_the_name_of_a_new_one_is_not_removed),
        T_TEST(file_that_takes_the_name_while_a_new_one_goes_comes_back),
-       T_TEST(lock_that_is_given_back_while_waiting_is_had),
+       T_TEST(file_that_cannot_come_back_is_told), T_TEST(lock_that_is_given_back_while_waiting_is_had),
        T_TEST(cut_that_failed_with_a_third_size_poisons),
        T_TEST(cut_that_failed_and_was_done_cuts_the_window),
        T_TEST(growth_that_could_not_be_undone_is_looked_at_by_the_next_one),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
-/* Names in directories: removing, renaming, making, listing. */
+/* Names in directories: removing, renaming, moving, linking, making, listing. */
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
