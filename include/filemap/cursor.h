@@ -179,7 +179,8 @@ FILEMAP_ACCESS_TYPES(FILEMAP_CURSOR_DEFINE_)
  * It starts at the first byte, never makes the file longer (writing behind the end is ENOSPC for stdio), and
  * can seek. What is written is stored in the window when the stream is flushed; durable it is after
  * filemap_flush(). The stream holds a pin until fclose(3), so the mapping may be closed before. For stdio,
- * FILEMAP_ERANGE is EINVAL, FILEMAP_EMODE is EACCES and FILEMAP_EPOISONED is EIO.
+ * FILEMAP_ERANGE is EINVAL, FILEMAP_EMODE is EACCES and FILEMAP_EPOISONED is EIO. So is a page that cannot be had, if a
+ * handler is there (guard.h): the stream has ferror(3) then, and its position stays in front of that page.
  *
  * @param map   Borrowed.
  * @param mode  "r" (read) or "r+" (read and write), with "b" or "e" anywhere behind the first letter.

@@ -7,6 +7,7 @@
 #include <filemap/base.h>
 #include <filemap/cursor.h>
 #include <filemap/file.h>
+#include <filemap/guard.h>
 #include <filemap/log.h>
 #include <filemap/map.h>
 #include <filemap/queue.h>

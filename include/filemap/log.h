@@ -24,9 +24,15 @@
  * - A failed flush is final. The kernel has given up those pages: no later flush tells. The log is poisoned:
  *   every call returns FILEMAP_EPOISONED, but for close, the plain questions and waits for what was reached
  *   before. Close and open again: the opening writes again whatever it is going to trust.
+ * - A segment is a mapped file: where somebody cuts it, or its device fails, touching it is a SIGBUS. With a
+ *   handler (filemap_guard_install() or filemap_guard_adopt(), before the log is used) it is an error instead:
+ *   append returns FILEMAP_EFAULT, and the log is poisoned as by a failed flush, for what was claimed can never be
+ *   completed, nor what follows it acknowledged. The library's own threads are guarded, too. Without a handler
+ *   the program dies of it; the next opening finds what was durable. Cutting `ctl` is the same.
  * - A thread that dies inside append leaves a hole; no record behind it is ever published or durable. There
  *   is no cancellation point inside; filemap_log_stats() tells the age of the oldest open claim.
- * - A copied directory is a valid log if it was copied while no writer had it open.
+ * - A copied directory is a valid log if it was copied while no writer had it open. Opening it for writing gives
+ *   it blocks of its own where the copy has holes or shares them, or fails with -ENOSPC.
  * - On file systems where written zeros reserve no space (btrfs, bcachefs, zfs, FUSE, NFS) an opening is
  *   refused: a full disk would become SIGBUS in the middle of an append. What lies below an overlay
  *   cannot be seen. On tmpfs a log works, and is gone after a power failure.
@@ -132,7 +138,7 @@ struct filemap_log_stats {
  * Whatever a writer before left unfinished behind the last record is put aside, never taken for a record; what
  * is found intact is made durable before the call returns, so that published == durable == tail. A log in
  * which a durable record is damaged or missing is refused and left as it is. One thread of the library,
- * with all signals blocked, prepares and seals segments as long as the log is open.
+ * with all signals blocked but those of faults, prepares and seals segments as long as the log is open.
  *
  * Not promised: that records which were only published survived, after a power failure.
  *
@@ -152,6 +158,7 @@ struct filemap_log_stats {
  * @retval -ENOENT           No such directory, or it is not a log, and FILEMAP_LOG_CREATE was not given.
  * @retval -EEXIST           FILEMAP_LOG_CREATE_NEW: there is a log.
  * @retval -ENOTEMPTY        To be created in a directory that holds something else. Nothing was changed.
+ * @retval FILEMAP_EFAULT    A file of it was cut meanwhile, and a handler of SIGBUS is there (guard.h).
  * @return Another -errno of the kernel. A log that could not be created is not there (one that was, and
  *         then could not be started, stays); of one that existed nothing is lost, and the next attempt starts over.
  *
@@ -174,7 +181,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_log_open(const char *dir, const struct
  * @retval 0                  Every record is durable, and the log says so.
  * @retval FILEMAP_EBUSY      An append is at work, or died; or the queue is full of other requests. The log
  *                            is as before.
- * @retval FILEMAP_EPOISONED  A flush failed earlier; reterr->sys_errno has the cause. As a log that crashed.
+ * @retval FILEMAP_EPOISONED  A flush failed, or a page could not be had (EFAULT); reterr->sys_errno has the cause.
+ *                            As a log that crashed.
  * @retval FILEMAP_EFORKED    In a forked child.
  * @retval FILEMAP_EMODE      Queue mode: the queue belongs to another thread. The log is as before.
  * @return -errno of the flush that failed: the log is poisoned now.
@@ -207,13 +215,17 @@ FILEMAP_API void filemap_log_close(struct filemap_log *log);
  *
  * Not promised: durability, see filemap_log_wait().
  *
- * @param data    Borrowed; may be NULL if length is 0. Has to be readable: a fault in it is a hole in the log.
+ * @param data    Borrowed; may be NULL if length is 0. Has to be readable: a fault in it is not guarded, and
+ *                a hole in the log if the thread goes on elsewhere.
  * @param length  Bytes; 0 is a record. At most (segment size - 8192) / 2 - 32.
  * @param ret     Position of the record, or NULL. Written on success only.
  *
  * @retval 0                  The record is in the log.
  * @retval FILEMAP_ERANGE     Too long for this log's segments. Nothing was appended.
- * @retval FILEMAP_EPOISONED  A flush failed earlier. Nothing was appended.
+ * @retval FILEMAP_EPOISONED  A flush failed earlier, or a page of the log could not be had. Nothing was appended.
+ * @retval FILEMAP_EFAULT     A page of the log cannot be had: a segment was cut, or its device fails. The log is
+ *                            poisoned now. The record is not acknowledged; whether it is there, the next
+ *                            opening tells. Without a handler of SIGBUS (guard.h) this is a signal.
  * @retval FILEMAP_EFORKED    In a forked child. Nothing was appended.
  * @retval FILEMAP_EMODE      After filemap_log_finish(); or queue mode, max_lag is exceeded and the queue
  *                            belongs to another thread. Nothing was appended.
@@ -256,7 +268,7 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_log_appendv(struct filemap_log *log, c
  *
  * @retval 1                  The level is above lsn.
  * @retval 0                  It was not in time.
- * @retval FILEMAP_EPOISONED  It never will be: a flush failed.
+ * @retval FILEMAP_EPOISONED  It never will be: a flush failed, or a page of the log could not be had.
  * @retval FILEMAP_EFORKED    In a forked child.
  * @retval FILEMAP_EOPTION    There is no such level.
  * @retval FILEMAP_ERANGE     There is no such position (UINT64_MAX).
@@ -304,7 +316,7 @@ FILEMAP_API int filemap_log_poll(struct filemap_log *log);
  * @param reterr  Filled on failure, or NULL; sys_errno is what the failed flush said.
  *
  * @retval 0                  Done.
- * @retval FILEMAP_EPOISONED  A flush failed, now or earlier.
+ * @retval FILEMAP_EPOISONED  A flush failed, now or earlier, or a page could not be had (EFAULT).
  * @retval FILEMAP_EFORKED    In a forked child.
  * @return In queue mode also what filemap_log_wait() says; -errno if the note could not be written: the log is
  *         poisoned then.
@@ -381,10 +393,12 @@ FILEMAP_API int filemap_log_stats(const struct filemap_log *log, struct filemap_
 FILEMAP_API FILEMAP_NODISCARD int filemap_log_verify(const char *dir, unsigned flags,
 	struct filemap_log_report *ret_report, struct filemap_error *reterr);
 
+#define FILEMAP_LOG_COPY (1u << 0) /* reader: hand out copies of records, which nobody can cut */
+
 /* How to read; all zero = everything that is published. */
 struct filemap_log_reader_options {
 	uint32_t struct_size; /* sizeof(struct filemap_log_reader_options) */
-	uint32_t flags;       /* must be 0 */
+	uint32_t flags;       /* 0 or FILEMAP_LOG_COPY */
 	uint32_t level;       /* FILEMAP_PUBLISHED or FILEMAP_DURABLE: how far to read */
 	uint32_t reserved;    /* must be 0 */
 };
@@ -453,8 +467,13 @@ FILEMAP_API void filemap_log_reader_close(struct filemap_log_reader *reader);
  *
  * Each record is checked against its checksum before it is handed out, and points into a read-only mapping
  * of the segment: nothing is copied. At the end the limit is loaded again, so that calling later finds what
- * was appended meanwhile. Not promised: that a failing device is reported as an error; the page fault of a
- * sector that cannot be read is a SIGBUS, as with every mapping.
+ * was appended meanwhile.
+ *
+ * A segment that somebody cut, and a sector that cannot be read, are FILEMAP_EFAULT if a handler is there
+ * (filemap_guard_install(), filemap_guard_adopt()), else SIGBUS, as with every mapping. That is about this call: a
+ * plain load from ret->data may meet the same afterwards, and is not guarded. With FILEMAP_LOG_COPY ret->data
+ * is a copy in the reader's own memory, the very bytes that were checked: nothing here or there is a signal
+ * then, handler or not (without one, copying costs two system calls a record).
  *
  * @param reader  The reader.
  * @param ret     The record, written only if 1 is returned; data is viewed until the reader's next call.
@@ -467,6 +486,8 @@ FILEMAP_API void filemap_log_reader_close(struct filemap_log_reader *reader);
  * @retval FILEMAP_EGONE     The records here were removed in front, or the position sought with an epoch
  *                           was given to another record. The reader stays; seek elsewhere.
  * @retval FILEMAP_EVERSION  A record of a kind that only a newer version knows. The reader stays.
+ * @retval FILEMAP_EFAULT    A page of the record cannot be had now. The reader stays: the next call tries again.
+ * @retval -ENOMEM           FILEMAP_LOG_COPY: no memory for the copy. The reader stays.
  * @return -errno of the kernel; the reader stays.
  *
  * Thread safety: one thread at a time for each reader; readers are independent of each other.
@@ -492,6 +513,7 @@ FILEMAP_API int filemap_log_reader_next(struct filemap_log_reader *reader, struc
  * @retval FILEMAP_EGONE     No such position: removed, discarded, lost, of another epoch, or no position of
  *                           a record at all. The reader stays where it was.
  * @retval FILEMAP_ECORRUPT  The position lies behind the damage of a damaged log. The reader stays.
+ * @retval FILEMAP_EFAULT    As filemap_log_reader_next(). The reader stays.
  * @retval FILEMAP_EOPTION   position.reserved is not 0. The reader stays.
  * @return -errno of the kernel; the reader stays.
  *

@@ -7,7 +7,7 @@
  *
  * What no library can change, first:
  * - A shared mapping is the file. Another process that ignores advisory locks can change its bytes at any
- *   moment, or cut the file: touching pages behind its end then raises SIGBUS.
+ *   moment, or cut the file: touching pages behind its end then raises SIGBUS (see guard.h).
  * - Stores reach the device when the kernel likes, in any order, also without a flush.
  * - A disk that fills up raises SIGBUS on stores into a file that has holes. Growth therefore allocates
  *   blocks unless FILEMAP_SPARSE is set; file systems that copy on write (btrfs, and others) cannot promise
@@ -19,7 +19,8 @@
  * bytes only, any thread, like R; E - exclusive: no other call on this handle at the same time.
  *
  * In a forked child that did not open the handle, reads, stores and flushes work, filemap_resize() is
- * FILEMAP_EFORKED, and filemap_close() unmaps and closes without touching the lock. What FILEMAP_DONTFORK
+ * FILEMAP_EFORKED, and filemap_close() unmaps and closes without touching the lock. A flush that fails in one
+ * of parent and child taints the handle of both, because the kernel tells only one of them. What FILEMAP_DONTFORK
  * keeps from a child can be neither touched nor advised, discarded, locked, counted, refreshed, frozen or
  * thawed there (FILEMAP_EFORKED). A child that libc did not make (clone(2), vfork(2)) is not recognised as
  * one.
@@ -67,6 +68,7 @@ extern "C" {
 #define FILEMAP_DONTDUMP (1u << 17) /* FDA: leave the bytes out of core dumps */
 #define FILEMAP_SHARED (1u << 18) /* A: a memory file, which forked children share and windows can show */
 #define FILEMAP_REMOVE_ON_CLOSE (1u << 19) /* F: closing removes; implies PIN_PARENT and NOFOLLOW */
+#define FILEMAP_REFLINK (1u << 20) /* filemap_snapshot() only: a clone that shares blocks, or -EOPNOTSUPP */
 
 /* Values of `sharing`. */
 #define FILEMAP_SHARING_DEFAULT 0u /* one WRITE mapping or many others */
@@ -443,6 +445,60 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_window(struct filemap *parent, unsigne
 	uint64_t length, struct filemap **ret_map, struct filemap_error *reterr);
 
 /**
+ * Copy a file, or a part of it, into a sealed memory file, and map that: bytes that nobody can change any more.
+ *
+ * The file is opened and locked as by filemap_open() with FILEMAP_READ, copied under the shared lock, and closed. The
+ * memory file is sealed against writing, growing and shrinking before it is mapped, so it is immutable for this
+ * process as well (filemap_is_immutable()), and reading it cannot fault on the file: filemap_fd() may be
+ * passed to other processes. A mapping with FILEMAP_COW is not that: it shows what others write later.
+ *
+ * Of one moment, if those who write lock the file, too. Changes by others during the copying are looked for (size and
+ * times, and of a file that was changed seconds ago the bytes, too), and the copying repeated, up to 8 times;
+ * -EAGAIN if there were some each time. What others store through mappings of theirs need not show in the times.
+ *
+ * REFLINK: instead a clone of the whole file, made in one step and without copying (FICLONE: XFS, btrfs), in an
+ * unnamed file in the same directory, which has to be writable; it shares blocks until either is written. Nobody else
+ * can change it, but a disk that fails is a fault, as with any file: it is not immutable. It costs disk space as
+ * the original changes, and is gone with the handle.
+ *
+ * @param path       Borrowed.
+ * @param max_bytes  The most that the window may have; FILEMAP_TO_END = no limit. A copy costs as much memory, but
+ *                   for holes.
+ * @param options    Borrowed; as for filemap_open() with FILEMAP_READ, but `reserve`, `on_remove` and the
+ *                   flags EMPTY, REMOVE_ON_CLOSE and PIN_PARENT must be 0; REFLINK is allowed.
+ * @param ret_map    The handle, given; mode READ. It has no lock and no name: filemap_lock() and filemap_remove() are
+ *                   FILEMAP_EMODE. filemap_path() is the path, filemap_offset() 0, of a clone the offset in it.
+ * @retval 0            Mapped.
+ * @retval -EFBIG       There is more than @p max_bytes, or than RLIMIT_FSIZE allows (`hint`).
+ * @retval -EAGAIN      Others changed the file during each of the attempts.
+ * @retval -ENOMEM, -ENOSPC  No memory for the copy. With REFLINK: no space for the clone.
+ * @retval -EOPNOTSUPP, -EXDEV  REFLINK: the file system has no clones, or no unnamed files.
+ * @retval -EACCES, -EROFS  REFLINK: no file can be made in the directory.
+ * Otherwise as filemap_open(). Any thread. Blocks for the disk. @since 0.1
+ */
+FILEMAP_API FILEMAP_NODISCARD int filemap_snapshot(const char *path, size_t max_bytes,
+	const struct filemap_options *options, struct filemap **ret_map, struct filemap_error *reterr);
+
+/**
+ * The same of a part of a mapping, private pages included, as its bytes are now: a sealed copy in memory.
+ *
+ * Pages that cannot be had are an error, not a signal; nobody's handler is needed. Others may be storing
+ * meanwhile: then each byte is of some moment during the call. A file that was cut is FILEMAP_ERANGE, not zeros.
+ *
+ * @param length   Bytes; FILEMAP_TO_END = the rest. They are the limit of the memory that it costs.
+ * @param ret_map  The handle, given; mode READ, otherwise as from filemap_snapshot(). filemap_path(), and the flags
+ *                 DONTFORK and DONTDUMP, are those of @p map.
+ * @retval 0                  Mapped; @p map may be closed.
+ * @retval FILEMAP_ERANGE     The range does not lie within the window, or not within the file any more.
+ * @retval FILEMAP_EFAULT     A page could not be read; `offset` of the error tells where, from the window's start.
+ * @retval FILEMAP_EPOISONED  The window is gone. FILEMAP_EFORKED: absent in this process.
+ * @retval -ENOMEM, -ENOSPC, -EMFILE, -ENFILE, -EFBIG  No memory for the copy, no descriptor; RLIMIT_FSIZE.
+ * Class R on @p map. Blocks for the disk. @since 0.1
+ */
+FILEMAP_API FILEMAP_NODISCARD int filemap_snapshot_map(const struct filemap *map, size_t offset, size_t length,
+	struct filemap **ret_map, struct filemap_error *reterr);
+
+/**
  * Map a file read-only, call a function with its bytes, close it again.
  *
  * @param path     Borrowed.
@@ -616,8 +672,13 @@ FILEMAP_API bool filemap_is_cow(const struct filemap *map);
 /**
  * Whether nobody can change the bytes any more, in this or any process, as long as the handle lives.
  *
- * So for memory that was filled once and cannot be written (filemap_from_bytes() with READ or EXEC,
- * filemap_read_fd()). Never for a mapping of a file, whatever its permissions, nor for wrapped bytes.
+ * True only where the kernel guarantees it: sealed snapshots (filemap_snapshot(), filemap_snapshot_map()),
+ * READ and EXEC mappings of memory files that somebody sealed against writing and shrinking
+ * (filemap_open_fd()), and memory that was filled once and cannot be written (filemap_from_bytes() with READ or
+ * EXEC, filemap_read_fd()). Touching such bytes cannot fault on a file; broken memory, a swap device that fails,
+ * and, of a memory file's holes, a system that overcommits nothing (vm.overcommit_memory=2) and has no page left
+ * remain. Never for another mapping of a file, whatever its permissions, nor for a REFLINK clone (its disk can
+ * fail), nor for wrapped bytes.
  *
  * Class R. @since 0.1
  */
@@ -641,8 +702,11 @@ FILEMAP_API int filemap_poison_cause(const struct filemap *map);
 /**
  * The part of the file whose state on the device is unknown since a flush failed.
  *
- * It covers every flush that failed, in whole pages, and never shrinks. To recover, rewrite it from a
- * source you trust through a new handle, and flush that: the bytes that can be read may only be cached.
+ * The kernel does not say which pages it could not write, and whoever flushes any page is told of others that
+ * it wrote by itself: so it is the whole file, as long as it was at each flush that failed, in whole pages,
+ * and never shrinks. To recover, rewrite it from a source you trust through a new handle, and flush that: the
+ * bytes that can be read may only be cached, and flushing what was not stored again writes nothing. Who knows
+ * what was stored since it was last flushed with success needs to rewrite only that.
  *
  * @param ret_offset  Bytes from the start of the file. Written if 1.
  * @param ret_length  Bytes; may reach past the file's end. Written if 1.
@@ -897,6 +961,7 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_copy_to(const struct filemap *map, siz
  * @retval FILEMAP_ERANGE   The cursor is not within the window, no multiple of 8, or the sum is too large; or
  *                          the window has a length of its own, and is full.
  * @retval FILEMAP_EMODE    Not writable, or it must grow and cannot be resized.
+ * @retval FILEMAP_EFAULT   The page of the length cannot be had, and a handler is there (guard.h; else SIGBUS).
  * Otherwise as filemap_resize(). Class E. @since 0.1
  */
 FILEMAP_API FILEMAP_NODISCARD int filemap_alloc_slice(struct filemap *map, size_t *cursor, size_t size,
@@ -912,6 +977,7 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_alloc_slice(struct filemap *map, size_
  * @retval 0                  There are no more: the cursor is where the next would be made.
  * @retval FILEMAP_ERANGE     The cursor is not within the window or no multiple of 8.
  * @retval FILEMAP_ECORRUPT   What is there reaches behind the window.
+ * @retval FILEMAP_EFAULT     The page of the length cannot be had, and a handler is there (guard.h; else SIGBUS).
  * @retval FILEMAP_EPOISONED  The window is gone.
  * Class R. @since 0.1
  */
@@ -989,6 +1055,8 @@ FILEMAP_API int filemap_writeback(struct filemap *map, size_t offset, size_t len
  * @retval FILEMAP_ERANGE     A range does not lie within the window; nothing was done.
  * @retval FILEMAP_EMODE      The mapping is not writable now.
  * @retval FILEMAP_EPOISONED  As filemap_flush_range().
+ * @retval FILEMAP_EFAULT     A page of the header cannot be had, and a handler is there (guard.h; else SIGBUS): the
+ *                            data is durable; how much of the header is stored is undefined.
  * @return Otherwise as filemap_flush_range(); `step` says which flush failed. While it was the data's, the
  * old header stands; when it was the header's, the new one is stored but may never reach the device.
  * Class W. Blocks for the device, twice. @since 0.1
@@ -1001,7 +1069,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_commit(struct filemap *map, size_t dat
  *
  * A window without a length ends where the file does; one with a length is clamped to the file and gets
  * its length back when there is room again. Growth allocates blocks unless FILEMAP_SPARSE was set, and all
- * new bytes read as zero. With a reserve the window never moves; without one every pointer into it is
+ * new bytes read as zero. Holes that the file has already stay holes: filemap_allocate(). Where the file system
+ * has no fallocate(2) (ext2, ext3), zeros are written behind the old end, and nowhere else. With a reserve the window never moves; without one every pointer into it is
  * invalid after a success that made it grow, and still valid after a failure. Other windows of the same file
  * stay as they are until filemap_refresh().
  *
@@ -1249,8 +1318,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_discard(struct filemap *map, unsigned 
  * @retval FILEMAP_EMODE      WRITE on a mapping that is not writable; borrowed bytes.
  * @retval FILEMAP_EFAULT     Touching a page would be a fault: the file was cut, the disk is full or broken.
  * @retval FILEMAP_EPOISONED  The window is gone.
- * @retval -EHWPOISON         A page of broken memory.
- * @retval -EOPNOTSUPP        The kernel is older than 5.14.
+ * @retval -EHWPOISON         A page of broken memory; FILEMAP_EFAULT on kernels before 5.14.
+ * @retval -EMFILE, -ENFILE   Kernels before 5.14 that forbid process_vm_readv(2): no pipe.
  * @retval -ENOMEM, -EINTR    No memory; a signal came first, to be repeated.
  * Class R, and W with _WRITE. Blocks for the disk. @since 0.1
  */

@@ -8,12 +8,13 @@
  */
 #include <errno.h>
 
-#include <filemap/map.h>
+#include <filemap/guard.h>
 
 #include "base/bytes.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/util.h"
+#include "fault/guard.h"
 
 #define WORD sizeof(uint64_t)
 
@@ -24,6 +25,21 @@ static bool slice_end(size_t cursor, size_t size, size_t *ret)
 	size_t whole;
 	return fm__align_up(size, WORD, &padded) && fm__to_size(padded, &whole) &&
 	       fm__add_size(whole, WORD, &whole) && fm__add_size(cursor, whole, ret);
+}
+
+/* The library's own loads and stores: guarded where a handler is there. */
+static int load(const struct filemap *map, size_t at, unsigned char *to, size_t length)
+{
+	if (fm__guard_is_active())
+		return filemap_guarded_read(map, at, to, length, 0, NULL);
+	return filemap_read_exact(map, at, to, length);
+}
+
+static int store(struct filemap *map, size_t at, const unsigned char *from, size_t length)
+{
+	if (fm__guard_is_active())
+		return filemap_guarded_write(map, at, from, length, 0, NULL);
+	return filemap_write_all(map, at, from, length);
 }
 
 /* A file that has no room for twice as much may have room for what is needed. */
@@ -83,6 +99,7 @@ int filemap_alloc_slice(struct filemap *map, size_t *cursor, size_t size, void *
 			struct filemap_error *reterr)
 {
 	const size_t at = *cursor;
+	unsigned char word[WORD];
 	void *bytes;
 	size_t end;
 	int r;
@@ -102,15 +119,23 @@ int filemap_alloc_slice(struct filemap *map, size_t *cursor, size_t size, void *
 	r = filemap_slice_mut(map, at, end - at, &bytes);
 	if (r < 0)
 		return fm__fail(reterr, r, "allocate slice", "window");
-	fm__put_le64(bytes, (uint64_t)size + 1);
+	fm__put_le64(word, (uint64_t)size + 1);
+	r = store(map, at, word, sizeof word);
+	if (r < 0)
+		return fm__fail(reterr, r, "store length", "mapping");
 	*cursor = end;
 	*ret = (unsigned char *)bytes + WORD;
 	return 0;
 }
 
 /* Less than a length word remains: the end of the row, unless somebody cut a slice there. */
-static int end_of_row(const unsigned char *bytes, size_t length)
+static int end_of_row(const struct filemap *map, size_t at, size_t length)
 {
+	unsigned char bytes[WORD];
+	int r = load(map, at, bytes, length);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < length; i++)
 		if (bytes[i])
 			return FILEMAP_ECORRUPT;
@@ -121,6 +146,7 @@ int filemap_next_slice(const struct filemap *map, size_t *cursor, const void **r
 {
 	const size_t at = *cursor;
 	const size_t window = filemap_size(map);
+	unsigned char word_bytes[WORD];
 	const void *bytes;
 	uint64_t word;
 	size_t end;
@@ -132,8 +158,11 @@ int filemap_next_slice(const struct filemap *map, size_t *cursor, const void **r
 	if (at > window || at % WORD)
 		return FILEMAP_ERANGE;
 	if (window - at < WORD)
-		return end_of_row(bytes, window - at);
-	word = fm__get_le64(bytes);
+		return end_of_row(map, at, window - at);
+	r = load(map, at, word_bytes, WORD);
+	if (r < 0)
+		return r;
+	word = fm__get_le64(word_bytes);
 	if (word == 0)
 		return 0;
 	if (word - 1 > window || !slice_end(at, (size_t)(word - 1), &end) || end > window)

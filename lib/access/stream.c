@@ -3,12 +3,16 @@
  * stream: a mapping as a stdio stream.
  *
  * A stream owns a pin and a cursor over the whole window. Invariant: from a successful filemap_fopen() to
- * fclose() the pin is out, so the window neither moves nor goes away, also if the mapping is closed first.
+ * fclose() the pin is out, so the window neither moves nor goes away, also if the mapping is closed first. Where a
+ * handler is there stdio meets an error instead of a fault: nobody can guard its calls from outside.
  */
 #include <errno.h>
 
 #include <filemap/cursor.h>
+#include <filemap/guard.h>
 
+#include "base/util.h"
+#include "fault/guard.h"
 #include "sys/stream.h"
 #include "sys/sys.h"
 
@@ -26,21 +30,61 @@ static int64_t to_errno(int64_t r)
 	case FILEMAP_EMODE:
 		return -EACCES;
 	case FILEMAP_EPOISONED:
+	case FILEMAP_EFAULT:
+	case FILEMAP_EFORKED:
 		return -EIO;
 	default:
 		return r;
 	}
 }
 
+/* What lies before the page that cannot be had is read first. */
+static int64_t read_guarded(struct filemap_cursor *cursor, void *to, size_t length)
+{
+	const size_t some = FM_MIN(length, filemap_cursor_remaining(cursor));
+	const size_t at = cursor->start + (size_t)cursor->position;
+	struct filemap_fault fault;
+	int r;
+
+	if (some == 0)
+		return 0;
+	r = filemap_guarded_read(cursor->map, at, to, some, 0, &fault);
+	if (r == 0)
+		fault.offset = at + some;
+	else if (r != FILEMAP_EFAULT || fault.offset <= at)
+		return r;
+	cursor->position += fault.offset - at;
+	return (int64_t)(fault.offset - at);
+}
+
+/* All or nothing: stdio would take fewer bytes for a full file. */
+static int64_t write_guarded(struct filemap_cursor *cursor, const void *from, size_t length)
+{
+	const size_t some = FM_MIN(length, filemap_cursor_remaining(cursor));
+	int r;
+
+	if (some == 0)
+		return 0;
+	r = filemap_guarded_write(cursor->map, cursor->start + (size_t)cursor->position, from, some, 0, NULL);
+	if (r < 0)
+		return r;
+	cursor->position += some;
+	return (int64_t)some;
+}
+
 static int64_t stream_read(struct fm__stream *stream, void *to, size_t length)
 {
 	struct map_stream *self = (struct map_stream *)stream;
+	if (fm__guard_is_active())
+		return to_errno(read_guarded(&self->cursor, to, length));
 	return to_errno(filemap_cursor_read_some(&self->cursor, to, length));
 }
 
 static int64_t stream_write(struct fm__stream *stream, const void *from, size_t length)
 {
 	struct map_stream *self = (struct map_stream *)stream;
+	if (fm__guard_is_active())
+		return to_errno(write_guarded(&self->cursor, from, length));
 	return to_errno(filemap_cursor_write_some(&self->cursor, from, length));
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/errno_map.h"
+#include "base/limits.h"
 
 /* Codes from here up to 0 are negative errnos; everything below is ours. */
 #define LOWEST_ERRNO (-4095)
@@ -143,6 +144,7 @@ int fm__fail_errno(struct filemap_error *reterr, int code, int sys_errno, const 
 	reterr->sys_errno = sys_errno;
 	reterr->step = step;
 	reterr->subject = subject;
+	reterr->hint = fm__limit_hint(sys_errno, step, subject);
 	return code;
 }
 
@@ -154,6 +156,12 @@ int fm__fail(struct filemap_error *reterr, int code, const char *step, const cha
 void fm__fail_hint(struct filemap_error *reterr, const char *hint)
 {
 	if (reterr)
+		reterr->hint = hint;
+}
+
+void fm__fail_hint_if_none(struct filemap_error *reterr, const char *hint)
+{
+	if (reterr && !reterr->hint)
 		reterr->hint = hint;
 }
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
  * Appending (order rule O2): claim, payload, header, commit word. Invariant: between the claim and the
- * commit there is nothing that can fail, wait or be cancelled, so that a claim becomes a hole only if its
- * thread dies; after the commit the segment may vanish and is not touched again.
+ * commit there is nothing that can wait or be cancelled, so that a claim becomes a hole only if its thread dies
+ * or a page cannot be had, and then the log is poisoned; after the commit the segment may vanish and is
+ * not touched again.
  */
 #include <errno.h>
 
 #include "base/bytes.h"
 #include "base/checked.h"
 #include "base/util.h"
+#include "log/guarded.h"
 #include "log/store.h"
 #include "log/writer.h"
 #include "sys/sys.h"
@@ -66,6 +68,49 @@ static void write_fill(struct filemap_log *log, uint64_t lsn, uint64_t now_ms)
 	};
 
 	write_frame(log, &frame, NULL, 0);
+}
+
+struct writing {
+	struct filemap_log *log;
+	struct fm__log_frame *frame;
+	const struct filemap_bytes *parts;
+	size_t count;
+	uint64_t pad, now_ms; /* pad: where the segment before it is to be filled up; 0 = it is not */
+};
+
+static int write_claimed(void *context)
+{
+	const struct writing *writing = context;
+
+	if (writing->pad != 0)
+		write_fill(writing->log, writing->pad, writing->now_ms);
+	write_frame(writing->log, writing->frame, writing->parts, writing->count);
+	return 0;
+}
+
+static struct fm__log_place segment_of(const struct filemap_log *log, uint64_t lsn)
+{
+	if (lsn == 0)
+		return (struct fm__log_place){NULL, 0};
+	return (struct fm__log_place){fm__log_at(log, lsn) - lsn % log->g.segment_size,
+				      (size_t)log->g.segment_size};
+}
+
+/* A claim that cannot be committed is a hole for ever: nothing behind it may be acknowledged. */
+static int write_and_publish(struct writing *writing)
+{
+	struct filemap_log *log = writing->log;
+	const struct fm__log_places places = {
+		.segment = segment_of(log, writing->frame->lsn),
+		.other = segment_of(log, writing->pad),
+	};
+	int r = fm__log_guarded(&places, write_claimed, writing);
+
+	if (r < 0) {
+		fm__log_poison(log, r);
+		return r;
+	}
+	return fm__log_publish(log);
 }
 
 /* Backpressure: wait until at most max_lag bytes are appended but not durable. */
@@ -127,13 +172,12 @@ int filemap_log_appendv(struct filemap_log *log, const struct filemap_bytes *par
 	r = claim_or_wait(log, frame.size, now_ms, &claimed);
 	if (r < 0)
 		return r;
-	if (claimed.pad != 0)
-		write_fill(log, claimed.pad, now_ms);
 	frame.lsn = claimed.lsn;
 	frame.time = frame_time(log, frame.lsn, now_ms);
-	write_frame(log, &frame, parts, count);
+	r = write_and_publish(&(struct writing){log, &frame, parts, count, claimed.pad, now_ms});
+	if (r < 0)
+		return r;
 	count_record(log, length);
-	fm__log_publish(log);
 	if (ret)
 		*ret = (struct filemap_log_position){.lsn = frame.lsn, .epoch = log->epoch};
 	return 0;

@@ -55,17 +55,17 @@ static uint32_t load32(const struct fm__log_ctl *ctl, enum ctl_field field)
 	return FM_LE32(v);
 }
 
-static void store64(struct fm__log_ctl *ctl, enum ctl_field field, uint64_t value)
+static void store64(const struct fm__log_ctl *ctl, enum ctl_field field, uint64_t value)
 {
 	__atomic_store_n((uint64_t *)(void *)(ctl->page + field), FM_LE64(value), __ATOMIC_RELEASE);
 }
 
-static void store32(struct fm__log_ctl *ctl, enum ctl_field field, uint32_t value)
+static void store32(const struct fm__log_ctl *ctl, enum ctl_field field, uint32_t value)
 {
 	__atomic_store_n((uint32_t *)(void *)(ctl->page + field), FM_LE32(value), __ATOMIC_RELEASE);
 }
 
-static void store_bytes(struct fm__log_ctl *ctl, enum ctl_field field, const uint8_t bytes[16])
+static void store_bytes(const struct fm__log_ctl *ctl, enum ctl_field field, const uint8_t bytes[16])
 {
 	uint64_t half[2];
 
@@ -197,25 +197,60 @@ void fm__log_ctl_forget(struct fm__log_ctl *ctl)
 	fm__free(ctl);
 }
 
+/* ---- under a guard ---- */
+
+struct access {
+	const struct fm__log_ctl *ctl;
+	const struct fm__log_geometry *g;
+	const struct fm__log_ctl_view *view;
+	struct fm__log_ctl_view *ret;
+	enum ctl_field field, wake;
+	uint64_t value;
+};
+
+void fm__log_ctl_place(const struct fm__log_ctl *ctl, struct fm__log_place *ret)
+{
+	ret->at = ctl->page;
+	ret->length = CTL_SIZE;
+}
+
+static int guarded(int (*body)(void *context), const struct access *access)
+{
+	struct fm__log_places places = {{NULL, 0}, {NULL, 0}};
+	struct access copy = *access;
+
+	fm__log_ctl_place(access->ctl, &places.other);
+	return fm__log_guarded(&places, body, &copy);
+}
+
 /* ---- reading ---- */
 
-bool fm__log_ctl_trusted(const struct fm__log_ctl *ctl, const struct fm__log_geometry *g)
+static int trusted(void *context)
 {
+	const struct access *access = context;
+	const struct fm__log_ctl *ctl = access->ctl;
 	uint64_t magic;
 
 	memcpy(&magic, CTL_MAGIC, sizeof magic);
 	return load64(ctl, 0) == FM_LE64(magic) && load32(ctl, CTL_FORMAT) == FM_LOG_FORMAT &&
-	       same_bytes(ctl, CTL_UUID, g->uuid) && !is_zero(ctl->boot) &&
+	       same_bytes(ctl, CTL_UUID, access->g->uuid) && !is_zero(ctl->boot) &&
 	       same_bytes(ctl, CTL_BOOT, ctl->boot) && load64(ctl, CTL_DEVICE) == ctl->device &&
 	       load64(ctl, CTL_INODE) == ctl->inode;
 }
 
-void fm__log_ctl_load(const struct fm__log_ctl *ctl, struct fm__log_ctl_view *ret)
+bool fm__log_ctl_trusted(const struct fm__log_ctl *ctl, const struct fm__log_geometry *g)
 {
+	return guarded(trusted, &(struct access){.ctl = ctl, .g = g}) > 0;
+}
+
+static int load(void *context)
+{
+	const struct access *access = context;
+	const struct fm__log_ctl *ctl = access->ctl;
 	uint64_t durable = load64(ctl, CTL_DURABLE);
 
 	/* `durable` before `published`: nobody ever sees more durable than published. */
-	*ret = (struct fm__log_ctl_view){
+	*access->ret = (struct fm__log_ctl_view){
 		.state = load32(ctl, CTL_STATE),
 		.epoch = load32(ctl, CTL_EPOCH),
 		.first = load64(ctl, CTL_FIRST),
@@ -223,19 +258,28 @@ void fm__log_ctl_load(const struct fm__log_ctl *ctl, struct fm__log_ctl_view *re
 		.published = load64(ctl, CTL_PUBLISHED),
 		.durable = durable,
 	};
+	return 0;
+}
+
+void fm__log_ctl_load(const struct fm__log_ctl *ctl, struct fm__log_ctl_view *ret)
+{
+	if (guarded(load, &(struct access){.ctl = ctl, .ret = ret}) < 0)
+		*ret = (struct fm__log_ctl_view){.state = FM_LOG_CTL_RECOVERING};
 }
 
 /* ---- writing ---- */
 
-void fm__log_ctl_start(struct fm__log_ctl *ctl, const struct fm__log_geometry *g,
-		       const struct fm__log_ctl_view *view)
+static int start(void *context)
 {
+	const struct access *access = context;
+	const struct fm__log_ctl_view *view = access->view;
+	const struct fm__log_ctl *ctl = access->ctl;
 	uint64_t magic;
 
 	memcpy(&magic, CTL_MAGIC, sizeof magic);
 	store32(ctl, CTL_STATE, FM_LOG_CTL_RECOVERING);
 	store32(ctl, CTL_FORMAT, FM_LOG_FORMAT);
-	store_bytes(ctl, CTL_UUID, g->uuid);
+	store_bytes(ctl, CTL_UUID, access->g->uuid);
 	store_bytes(ctl, CTL_BOOT, ctl->boot);
 	store64(ctl, CTL_DEVICE, ctl->device);
 	store64(ctl, CTL_INODE, ctl->inode);
@@ -249,16 +293,39 @@ void fm__log_ctl_start(struct fm__log_ctl *ctl, const struct fm__log_geometry *g
 	store64(ctl, CTL_DURABLE, view->durable);
 	store64(ctl, 0, FM_LE64(magic));
 	store32(ctl, CTL_STATE, view->state);
+	return 0;
 }
 
-void fm__log_ctl_set_state(struct fm__log_ctl *ctl, uint32_t state)
+int fm__log_ctl_start(struct fm__log_ctl *ctl, const struct fm__log_geometry *g,
+		      const struct fm__log_ctl_view *view)
 {
-	store32(ctl, CTL_STATE, state);
+	return guarded(start, &(struct access){.ctl = ctl, .g = g, .view = view});
 }
 
-void fm__log_ctl_set_last(struct fm__log_ctl *ctl, uint64_t last)
+static int set_word(void *context)
 {
-	store64(ctl, CTL_LAST, last);
+	const struct access *access = context;
+
+	store32(access->ctl, access->field, (uint32_t)access->value);
+	return 0;
+}
+
+static int set_position(void *context)
+{
+	const struct access *access = context;
+
+	store64(access->ctl, access->field, access->value);
+	return 0;
+}
+
+int fm__log_ctl_set_state(struct fm__log_ctl *ctl, uint32_t state)
+{
+	return guarded(set_word, &(struct access){.ctl = ctl, .field = CTL_STATE, .value = state});
+}
+
+int fm__log_ctl_set_last(struct fm__log_ctl *ctl, uint64_t last)
+{
+	return guarded(set_position, &(struct access){.ctl = ctl, .field = CTL_LAST, .value = last});
 }
 
 void fm__log_ctl_store_published(struct fm__log_ctl *ctl, uint64_t published)
@@ -267,21 +334,38 @@ void fm__log_ctl_store_published(struct fm__log_ctl *ctl, uint64_t published)
 }
 
 /* The wake words count changes in the machine's own byte order: futexes compare, nobody reads them. */
-static void wake(struct fm__log_ctl *ctl, enum ctl_field field)
+static uint32_t *wake_word(const struct fm__log_ctl *ctl, enum ctl_field field)
 {
-	uint32_t *word = (uint32_t *)(void *)(ctl->page + field);
-
-	__atomic_add_fetch(word, 1, __ATOMIC_RELEASE);
-	(void)fm__sys_futex_wake(word);
+	return (uint32_t *)(void *)(ctl->page + field);
 }
 
-void fm__log_ctl_wake_published(struct fm__log_ctl *ctl)
+static int count_change(void *context)
 {
-	wake(ctl, CTL_PUBLISHED_WAKE);
+	const struct access *access = context;
+
+	if (access->field != access->wake)
+		store64(access->ctl, access->field, access->value);
+	__atomic_add_fetch(wake_word(access->ctl, access->wake), 1, __ATOMIC_RELEASE);
+	return 0;
 }
 
-void fm__log_ctl_durable(struct fm__log_ctl *ctl, uint64_t durable)
+static int change_and_wake(const struct access *access)
 {
-	store64(ctl, CTL_DURABLE, durable);
-	wake(ctl, CTL_DURABLE_WAKE);
+	int r = guarded(count_change, access);
+
+	if (r == 0)
+		(void)fm__sys_futex_wake(wake_word(access->ctl, access->wake));
+	return r;
+}
+
+int fm__log_ctl_wake_published(struct fm__log_ctl *ctl)
+{
+	return change_and_wake(
+		&(struct access){.ctl = ctl, .field = CTL_PUBLISHED_WAKE, .wake = CTL_PUBLISHED_WAKE});
+}
+
+int fm__log_ctl_durable(struct fm__log_ctl *ctl, uint64_t durable)
+{
+	return change_and_wake(&(struct access){
+		.ctl = ctl, .field = CTL_DURABLE, .wake = CTL_DURABLE_WAKE, .value = durable});
 }

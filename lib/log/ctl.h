@@ -4,6 +4,7 @@
 #define FM_LOG_CTL_H
 
 #include "log/dir.h"
+#include "log/guarded.h"
 
 #define FM_LOG_CTL_RECOVERING 1u
 #define FM_LOG_CTL_OPEN 2u
@@ -30,14 +31,19 @@ void fm__log_ctl_forget(struct fm__log_ctl *ctl); /* in a forked child, where th
 
 /* Does it carry this log's uuid, this boot and this very file? (the reader also asks state and lock) */
 bool fm__log_ctl_trusted(const struct fm__log_ctl *ctl, const struct fm__log_geometry *g);
+/* A page that cannot be had is not trusted, and says RECOVERING: nobody knows anything. */
 void fm__log_ctl_load(const struct fm__log_ctl *ctl, struct fm__log_ctl_view *ret);
 
-void fm__log_ctl_start(struct fm__log_ctl *ctl, const struct fm__log_geometry *g,
-		       const struct fm__log_ctl_view *view); /* all fields, state last */
-void fm__log_ctl_set_state(struct fm__log_ctl *ctl, uint32_t state);
-void fm__log_ctl_set_last(struct fm__log_ctl *ctl, uint64_t last);
-void fm__log_ctl_store_published(struct fm__log_ctl *ctl, uint64_t published); /* wakes nobody */
-void fm__log_ctl_wake_published(struct fm__log_ctl *ctl);
-void fm__log_ctl_durable(struct fm__log_ctl *ctl, uint64_t durable); /* and wakes */
+/* 0, or FILEMAP_EFAULT under a guard: somebody cut the file. */
+int fm__log_ctl_start(struct fm__log_ctl *ctl, const struct fm__log_geometry *g,
+		      const struct fm__log_ctl_view *view); /* all fields, state last */
+int fm__log_ctl_set_state(struct fm__log_ctl *ctl, uint32_t state);
+int fm__log_ctl_set_last(struct fm__log_ctl *ctl, uint64_t last);
+int fm__log_ctl_wake_published(struct fm__log_ctl *ctl);
+int fm__log_ctl_durable(struct fm__log_ctl *ctl, uint64_t durable); /* and wakes */
+
+/* Inside a guard of the caller's, who names the page as one of its places. Wakes nobody. */
+void fm__log_ctl_store_published(struct fm__log_ctl *ctl, uint64_t published);
+void fm__log_ctl_place(const struct fm__log_ctl *ctl, struct fm__log_place *ret);
 
 #endif

@@ -57,4 +57,8 @@ int fm__log_segment_open(const struct fm__log_dir *dir, const struct fm__log_geo
 			 unsigned access, int *ret_fd, struct fm__log_header *ret_header,
 			 struct filemap_error *reterr);
 
+/* Give segment n blocks of its own from position `tail` on (blocks.c). Nobody else may write. */
+int fm__log_segment_own(int fd, const struct fm__log_geometry *g, uint64_t n, uint64_t tail,
+			struct filemap_error *reterr);
+
 #endif

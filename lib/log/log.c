@@ -59,19 +59,30 @@ static int open_dir(struct filemap_log *log, const char *path, const struct file
 
 /*
  * R0: readers have to know that the old control page does not count now. The geometry is only a hint here:
- * the examination reads meta again, by the rules. Returns the state to put back if nothing gets changed.
+ * the examination reads meta again, by the rules. A page that cannot be looked at ends the opening, before anything
+ * is changed that readers would not be told of. *ret_state: what to put back if nothing gets changed; 0 = no page.
  */
-static uint32_t announce_recovery(struct filemap_log *log, struct fm__log_ctl_view *ret_old)
+static int announce_recovery(struct filemap_log *log, struct fm__log_ctl_view *ret_old, uint32_t *ret_state,
+			     struct filemap_error *reterr)
 {
 	struct fm__log_meta meta;
+	int r = fm__log_ctl_take_over(&log->dir, &log->ctl);
 
-	if (fm__log_ctl_take_over(&log->dir, &log->ctl) < 0)
+	if (r == -ENOENT || r == -EINVAL)
 		return 0;
-	if (fm__log_meta_read(log->dir.meta_fd, &meta) < 0 || !fm__log_ctl_trusted(log->ctl, &meta.geometry))
+	if (r < 0)
+		return fm__fail(reterr, r, "open control page", "ctl");
+	r = fm__log_meta_read(log->dir.meta_fd, &meta);
+	if (r == FILEMAP_ECORRUPT || r == FILEMAP_EVERSION)
+		return 0;
+	if (r < 0)
+		return fm__fail(reterr, r, "read", "meta");
+	if (!fm__log_ctl_trusted(log->ctl, &meta.geometry))
 		return 0;
 	fm__log_ctl_load(log->ctl, ret_old);
 	fm__log_ctl_set_state(log->ctl, FM_LOG_CTL_RECOVERING);
-	return ret_old->state;
+	*ret_state = ret_old->state;
+	return 0;
 }
 
 static int examine(struct filemap_log *log, struct fm__log_found *ret, struct filemap_error *reterr)
@@ -98,14 +109,16 @@ static int recover(struct filemap_log *log, struct filemap_log_report *ret_repor
 		   struct filemap_error *reterr)
 {
 	struct fm__log_ctl_view old = {0};
-	uint32_t state = announce_recovery(log, &old);
 	struct fm__log_found found;
-	int r;
+	uint32_t state = 0;
+	int r = announce_recovery(log, &old, &state, reterr);
 
+	if (r < 0)
+		return r;
 	r = examine(log, &found, reterr);
 	if (r < 0) {
 		if (state != 0)
-			fm__log_ctl_set_state(log->ctl, state);
+			(void)fm__log_ctl_set_state(log->ctl, state);
 		return r;
 	}
 	fm__log_found_report(&found, ret_report);
@@ -137,7 +150,8 @@ static int make_slots(struct filemap_log *log)
 	return log->slots ? 0 : -ENOMEM;
 }
 
-static int map_segment(struct filemap_log *log, uint64_t n, struct filemap_error *reterr)
+/* From the tail on it is going to be stored into. */
+static int map_segment(struct filemap_log *log, uint64_t n, uint64_t tail, struct filemap_error *reterr)
 {
 	struct fm__log_header header;
 	int fd, r;
@@ -145,10 +159,12 @@ static int map_segment(struct filemap_log *log, uint64_t n, struct filemap_error
 	r = fm__log_segment_open(&log->dir, &log->g, n, FM_LOG_RW, &fd, &header, reterr);
 	if (r < 0)
 		return r;
-	r = fm__log_map_segment(log, n, fd, reterr);
-	if (r < 0)
+	r = fm__log_segment_own(fd, &log->g, n, tail, reterr);
+	if (r < 0) {
 		fm__sys_close(fd);
-	return r;
+		return r;
+	}
+	return fm__log_map_segment(log, n, fd, reterr);
 }
 
 static int start_positions(struct filemap_log *log, uint64_t tail, struct filemap_error *reterr)
@@ -158,7 +174,7 @@ static int start_positions(struct filemap_log *log, uint64_t tail, struct filema
 	if (r < 0)
 		return fm__fail(reterr, r, "allocate memory", "segments");
 	for (uint64_t n = fm__log_segment_of(&log->g, tail); n <= log->meta.last; n++) {
-		r = map_segment(log, n, reterr);
+		r = map_segment(log, n, tail, reterr);
 		if (r < 0)
 			return r;
 	}
@@ -183,13 +199,15 @@ static int start(struct filemap_log *log, uint64_t tail, struct filemap_error *r
 		r = fm__log_ctl_open_writer(&log->dir, &log->ctl, reterr);
 	if (r < 0)
 		return r;
-	fm__log_ctl_start(log->ctl, &log->g,
-			  &(struct fm__log_ctl_view){.state = FM_LOG_CTL_OPEN,
-						     .epoch = log->epoch,
-						     .first = log->first,
-						     .last = log->meta.last,
-						     .published = tail,
-						     .durable = tail});
+	r = fm__log_ctl_start(log->ctl, &log->g,
+			      &(struct fm__log_ctl_view){.state = FM_LOG_CTL_OPEN,
+							 .epoch = log->epoch,
+							 .first = log->first,
+							 .last = log->meta.last,
+							 .published = tail,
+							 .durable = tail});
+	if (r < 0)
+		return fm__fail(reterr, r, "write control page", "ctl");
 	r = fm__log_preparer_start(log);
 	return r < 0 ? fm__fail(reterr, r, "start thread", "preparer") : 0;
 }
@@ -282,6 +300,8 @@ static int finish_frames(struct filemap_log *log, uint64_t *ret_tail)
 	r = fm__log_publish_now(log, &count) == tail ? 0 : FILEMAP_EBUSY;
 	if (r == 0)
 		r = fm__log_reach(log, FILEMAP_DURABLE, tail, -1);
+	else if (fm__log_usable(log) < 0) /* what was appended cannot be read any more */
+		r = fm__log_usable(log);
 	if (r < 0) {
 		fm__log_claims_allow(log);
 		return r;
@@ -308,7 +328,7 @@ static int finish(struct filemap_log *log)
 		r = fm__log_meta_clean(log, tail);
 	if (r < 0)
 		return r;
-	fm__log_ctl_set_state(log->ctl, FM_LOG_CTL_CLOSED);
+	(void)fm__log_ctl_set_state(log->ctl, FM_LOG_CTL_CLOSED); /* the lock says as much */
 	log->finished = 1;
 	return 0;
 }

@@ -6,7 +6,9 @@
  */
 #include <signal.h>
 
+#include "base/error.h"
 #include "base/util.h"
+#include "log/guarded.h"
 #include "log/writer.h"
 #include "map/map.h"
 #include "sys/sys.h"
@@ -24,37 +26,48 @@ int fm__log_thread(pthread_t *ret, void *(*body)(void *), void *context)
 	return r;
 }
 
-/* Takes fd on success. */
+static int decode_header(void *context)
+{
+	struct fm__log_slot *slot = context;
+	struct fm__log_header header;
+
+	if (fm__log_header_decode(slot->base, &header) == 0)
+		slot->time_base = header.time_base; /* checked by whoever opened the descriptor */
+	return 0;
+}
+
 int fm__log_map_segment(struct filemap_log *log, uint64_t n, int fd, struct filemap_error *reterr)
 {
-	struct fm__log_slot *slot = fm__log_slot(log, n);
-	struct fm__log_header header;
+	struct fm__log_slot slot = {.n = n};
+	struct fm__log_places places = {{NULL, 0}, {NULL, 0}};
 	char name[FM_LOG_NAME_SIZE];
-	struct filemap *map;
 	int r;
 
 	fm__log_segment_name(n, "seg", name);
-	r = fm__map_adopt(fd, name, FILEMAP_WRITE, FILEMAP_DONTFORK, &map, reterr);
-	if (r < 0)
+	r = fm__map_adopt(fd, name, FILEMAP_WRITE, FILEMAP_DONTFORK, &slot.map, reterr);
+	if (r < 0) {
+		fm__sys_close(fd);
 		return r;
-	r = fm__log_header_decode(filemap_data(map), &header);
-	*slot = (struct fm__log_slot){
-		.n = n,
-		.map = map,
-		.base = filemap_data_mut(map),
-		.time_base = r == 0 ? header.time_base : 0, /* checked by whoever opened the descriptor */
-	};
+	}
+	slot.base = filemap_data_mut(slot.map);
+	places.segment = (struct fm__log_place){slot.base, filemap_size(slot.map)};
+	r = places.segment.length == log->g.segment_size ? fm__log_guarded(&places, decode_header, &slot)
+							 : FILEMAP_ECORRUPT;
+	if (r < 0) {
+		filemap_close(slot.map);
+		return fm__fail(reterr, r, "map segment", "segment");
+	}
+	*fm__log_slot(log, n) = slot;
 	return 0;
 }
 
 /* ---- one segment ---- */
 
 /* Without this the name would be in the way of the next attempt. */
-static void take_back(const struct filemap_log *log, uint64_t n, int fd)
+static void take_back(const struct filemap_log *log, uint64_t n)
 {
 	char name[FM_LOG_NAME_SIZE];
 
-	fm__sys_close(fd);
 	fm__log_segment_name(n, "seg", name);
 	(void)fm__sys_unlinkat(log->dir.fd, name, 0);
 }
@@ -68,13 +81,17 @@ static int prepare(struct filemap_log *log, uint64_t n)
 		return r;
 	r = fm__log_map_segment(log, n, fd, NULL);
 	if (r < 0) {
-		take_back(log, n, fd);
+		take_back(log, n);
 		return r;
 	}
 	r = fm__log_meta_last(log, n);
 	if (r < 0)
 		return r;
-	fm__log_ctl_set_last(log->ctl, n);
+	r = fm__log_ctl_set_last(log->ctl, n);
+	if (r < 0) {
+		fm__log_poison(log, r);
+		return r;
+	}
 	__atomic_store_n(&log->ready, n, __ATOMIC_RELEASE);
 	return 0;
 }

@@ -2,9 +2,11 @@
 /*
  * `published` (order rule O3): the canonical end of the unbroken run of committed frames. One thread walks
  * at a time, on behalf of all: whoever finds the walk taken leaves a request that the walker sees.
- * Invariant: a commit is walked over by its own thread or by one that walks after it.
+ * Invariant: a commit is walked over by its own thread or by one that walks after it. A page that cannot be
+ * had ends the walk there, and poisons the log.
  */
 #include "base/bytes.h"
+#include "log/guarded.h"
 #include "log/store.h"
 #include "log/writer.h"
 #include "sys/sys.h"
@@ -12,12 +14,45 @@
 #define FRAME_LENGTH 12 /* offsets in a frame's header */
 #define FRAME_TYPE 16
 
-static void count_frame(struct filemap_log *log, const uint8_t *at)
+struct walk {
+	struct filemap_log *log;
+	struct fm__log_places places;
+	uint64_t from, tail;
+	volatile uint64_t at, records, bytes; /* what was walked over, also if a fault ended it */
+};
+
+static void pass_frame(struct walk *walk, const uint8_t *frame, uint64_t size)
 {
-	if (fm__get_le16(at + FRAME_TYPE) != FM_LOG_DATA)
-		return;
-	log->committed.records++;
-	log->committed.bytes += fm__get_le32(at + FRAME_LENGTH);
+	if (fm__get_le16(frame + FRAME_TYPE) == FM_LOG_DATA) {
+		const uint32_t length = fm__get_le32(frame + FRAME_LENGTH);
+
+		walk->records++;
+		walk->bytes += length;
+	}
+	walk->at = fm__log_canonical(&walk->log->g, walk->at + size);
+}
+
+/* Only what was claimed is looked at, and there only a commit word of that very position is believed: the bytes
+ * of a segment that nobody has written yet may be damaged, too. */
+static int walk_on(void *context)
+{
+	struct walk *walk = context;
+	struct filemap_log *log = walk->log;
+	uint64_t at;
+
+	while ((at = walk->at) < walk->tail) {
+		const uint8_t *frame = fm__log_at(log, at);
+		uint64_t size;
+
+		walk->places.segment.at = frame - at % log->g.segment_size;
+		size = fm__log_commit_size(&log->g, at, fm__log_load_commit(frame));
+		if (size == 0)
+			break;
+		pass_frame(walk, frame, size);
+	}
+	if (at != walk->from)
+		fm__log_ctl_store_published(log->ctl, at);
+	return 0;
 }
 
 /* Remember since when a claim in front of the tail has kept the walk from going on. */
@@ -32,27 +67,22 @@ static void note_hole(struct filemap_log *log, uint64_t at, bool moved)
 	__atomic_store_n(&log->hole_since_ns, since, __ATOMIC_RELAXED);
 }
 
-/* publish_lock held. Only what was claimed is looked at, and there only a commit word of that very position is
- * believed: the bytes of a segment that nobody has written yet may be damaged, too. */
-static void walk(struct filemap_log *log)
+/* publish_lock held. 0, or FILEMAP_EFAULT: then the caller poisons, without the lock. */
+static int walk(struct filemap_log *log)
 {
-	uint64_t from = fm__log_load(&log->published), at = from;
-	uint64_t tail = fm__log_tail(log);
+	const uint64_t from = fm__log_load(&log->published);
+	struct walk walk = {.log = log, .from = from, .tail = fm__log_tail(log), .at = from};
+	int r;
 
-	while (at < tail) {
-		const uint8_t *frame = fm__log_at(log, at);
-		uint64_t size = fm__log_commit_size(&log->g, at, fm__log_load_commit(frame));
-
-		if (size == 0)
-			break;
-		count_frame(log, frame);
-		at = fm__log_canonical(&log->g, at + size);
-	}
-	note_hole(log, at, at != from);
-	if (at == from)
-		return;
-	__atomic_store_n(&log->published, at, __ATOMIC_SEQ_CST);
-	fm__log_ctl_store_published(log->ctl, at);
+	walk.places.segment.length = (size_t)log->g.segment_size;
+	fm__log_ctl_place(log->ctl, &walk.places.other);
+	r = fm__log_guarded(&walk.places, walk_on, &walk);
+	log->committed.records += walk.records;
+	log->committed.bytes += walk.bytes;
+	note_hole(log, walk.at, walk.at != from);
+	if (walk.at != from)
+		__atomic_store_n(&log->published, walk.at, __ATOMIC_SEQ_CST);
+	return r;
 }
 
 static void wake_sleepers(struct filemap_log *log)
@@ -69,31 +99,41 @@ static void wake_sleepers(struct filemap_log *log)
  * All three accesses to publish_asked are read-modify-writes: in their one order a request comes either
  * before the walker's last look, which then sees it, or after it, and then the lock is free.
  */
-void fm__log_publish(struct filemap_log *log)
+int fm__log_publish(struct filemap_log *log)
 {
+	int r = 0;
 	uint32_t again = __atomic_exchange_n(&log->publish_asked, 1, __ATOMIC_SEQ_CST) | 1;
 
 	while (again && pthread_mutex_trylock(&log->publish_lock) == 0) {
 		(void)__atomic_exchange_n(&log->publish_asked, 0, __ATOMIC_SEQ_CST);
-		walk(log);
+		r = walk(log);
 		pthread_mutex_unlock(&log->publish_lock);
 		wake_sleepers(log);
 		again = __atomic_fetch_add(&log->publish_asked, 0, __ATOMIC_SEQ_CST);
+		if (r < 0) {
+			fm__log_poison(log, r);
+			break;
+		}
 	}
+	return r;
 }
 
 uint64_t fm__log_publish_now(struct filemap_log *log, struct fm__log_count *ret)
 {
 	uint64_t published;
+	int r;
 
 	pthread_mutex_lock(&log->publish_lock);
-	walk(log);
+	r = walk(log);
 	published = fm__log_load(&log->published);
 	*ret = log->committed;
 	pthread_mutex_unlock(&log->publish_lock);
-	fm__log_ctl_wake_published(log->ctl);
+	if (r == 0)
+		r = fm__log_ctl_wake_published(log->ctl);
 	wake_sleepers(log);
-	if (__atomic_fetch_add(&log->publish_asked, 0, __ATOMIC_SEQ_CST))
-		fm__log_publish(log);
+	if (r < 0)
+		fm__log_poison(log, r);
+	else if (__atomic_fetch_add(&log->publish_asked, 0, __ATOMIC_SEQ_CST))
+		(void)fm__log_publish(log);
 	return published;
 }

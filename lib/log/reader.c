@@ -20,7 +20,7 @@
 /* ---- opening ---- */
 
 static int options_check(const char *dir, const struct filemap_log_reader_options *options,
-			 struct filemap_log_reader **ret_reader, uint32_t *ret_level,
+			 struct filemap_log_reader **ret_reader, struct filemap_log_reader_options *ret,
 			 struct filemap_error *reterr)
 {
 	struct filemap_log_reader_options known;
@@ -32,13 +32,13 @@ static int options_check(const char *dir, const struct filemap_log_reader_option
 		return fm__options_refuse(reterr, "dir", "name the log's directory");
 	if (!ret_reader)
 		return fm__options_refuse(reterr, "ret_reader", "pass a place for the reader");
-	if (known.flags != 0)
-		return fm__options_refuse(reterr, "flags", "must be 0");
+	if (known.flags & ~FILEMAP_LOG_COPY)
+		return fm__options_refuse(reterr, "flags", "0 or FILEMAP_LOG_COPY");
 	if (known.level != FILEMAP_PUBLISHED && known.level != FILEMAP_DURABLE)
 		return fm__options_refuse(reterr, "level", "FILEMAP_PUBLISHED or FILEMAP_DURABLE");
 	if (known.reserved != 0)
 		return fm__options_refuse(reterr, "reserved", "must be 0");
-	*ret_level = known.level;
+	*ret = known;
 	return 0;
 }
 
@@ -88,16 +88,17 @@ int filemap_log_reader_open(const char *dir, const struct filemap_log_reader_opt
 {
 	struct filemap_log_reader *reader;
 	struct filemap_log_report report;
-	uint32_t level = FILEMAP_PUBLISHED;
+	struct filemap_log_reader_options known = {0};
 	int r;
 
-	r = options_check(dir, options, ret_reader, &level, reterr);
+	r = options_check(dir, options, ret_reader, &known, reterr);
 	if (r < 0)
 		return r;
 	reader = fm__zalloc(sizeof *reader);
 	if (!reader)
 		return fm__fail(reterr, -ENOMEM, "allocate memory", "reader");
-	reader->level = level;
+	reader->level = known.level;
+	reader->copies = (known.flags & FILEMAP_LOG_COPY) != 0;
 	r = fm__log_dir_open(dir, FM_LOG_RO, &reader->dir, reterr);
 	if (r < 0) {
 		fm__free(reader);
@@ -121,34 +122,11 @@ void filemap_log_reader_close(struct filemap_log_reader *reader)
 	fm__reader_segments_done(reader);
 	fm__log_ctl_close(reader->ctl);
 	fm__log_dir_close(&reader->dir);
+	fm__free(reader->copy);
 	fm__free(reader);
 }
 
 /* ---- one frame ---- */
-
-struct sight {
-	struct fm__log_frame frame;
-	const uint8_t *at;
-	uint64_t time_base;
-};
-
-/* 1: there is a valid frame at lsn; 0: there is none; or negative. */
-static int look(struct filemap_log_reader *reader, uint64_t lsn, struct sight *ret)
-{
-	const struct fm__log_geometry *g = &reader->geometry;
-	const uint64_t n = fm__log_segment_of(g, lsn);
-	const struct fm__reader_segment *segment;
-	int r;
-
-	if (lsn >= fm__log_end(g, n))
-		return 0;
-	r = fm__reader_segment(reader, n, &segment, NULL);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	ret->at = (const uint8_t *)filemap_data(segment->map) + lsn % g->segment_size;
-	ret->time_base = segment->time_base;
-	return fm__log_frame_decode(g, lsn, ret->at, fm__log_end(g, n) - lsn, &ret->frame);
-}
 
 static uint64_t behind(const struct filemap_log_reader *reader, const struct fm__log_frame *frame)
 {
@@ -156,7 +134,7 @@ static uint64_t behind(const struct filemap_log_reader *reader, const struct fm_
 }
 
 /* Nothing valid below the limit is damage, unless the limits have moved away from it meanwhile. */
-static int doubt(struct filemap_log_reader *reader, struct sight *ret)
+static int doubt(struct filemap_log_reader *reader, struct fm__reader_sight *ret)
 {
 	int r = fm__reader_refresh(reader, NULL, NULL);
 
@@ -166,12 +144,12 @@ static int doubt(struct filemap_log_reader *reader, struct sight *ret)
 		return FILEMAP_EGONE;
 	if (reader->lsn >= reader->limit)
 		return 0;
-	r = look(reader, reader->lsn, ret);
+	r = fm__reader_look(reader, reader->lsn, ret);
 	return r == 0 ? FILEMAP_ECORRUPT : r;
 }
 
 /* 1: *ret is the frame at reader->lsn, and the reader may see it; 0: it may see nothing yet. */
-static int next_frame(struct filemap_log_reader *reader, struct sight *ret)
+static int next_frame(struct filemap_log_reader *reader, struct fm__reader_sight *ret)
 {
 	int r;
 
@@ -184,7 +162,7 @@ static int next_frame(struct filemap_log_reader *reader, struct sight *ret)
 	}
 	if (reader->lsn < reader->first)
 		return FILEMAP_EGONE;
-	r = look(reader, reader->lsn, ret);
+	r = fm__reader_look(reader, reader->lsn, ret);
 	if (r == 0)
 		r = doubt(reader, ret);
 	if (r <= 0)
@@ -202,7 +180,7 @@ static void go_to(struct filemap_log_reader *reader, uint64_t lsn, uint32_t expe
 	reader->expected_epoch = expected_epoch;
 }
 
-static void record_from(const struct filemap_log_reader *reader, const struct sight *sight,
+static void record_from(const struct filemap_log_reader *reader, const struct fm__reader_sight *sight,
 			struct filemap_log_record *ret)
 {
 	const struct fm__log_frame *frame = &sight->frame;
@@ -218,7 +196,7 @@ static void record_from(const struct filemap_log_reader *reader, const struct si
 
 int filemap_log_reader_next(struct filemap_log_reader *reader, struct filemap_log_record *ret)
 {
-	struct sight sight;
+	struct fm__reader_sight sight;
 	int r;
 
 	while ((r = next_frame(reader, &sight)) == 1) {
@@ -244,15 +222,9 @@ static uint64_t entry_point(struct filemap_log_reader *reader, uint64_t lsn)
 {
 	const struct fm__log_geometry *g = &reader->geometry;
 	uint64_t base = fm__log_segment_of(g, lsn) * g->segment_size;
-	const struct fm__reader_segment *segment;
 	struct fm__log_trailer trailer;
-	const uint8_t *at;
 
-	if (fm__reader_segment(reader, base / g->segment_size, &segment, NULL) < 0)
-		return 0;
-	at = (const uint8_t *)filemap_data(segment->map) + g->segment_size - FM_LOG_BLOCK;
-	if (fm__log_trailer_decode(at, &trailer) < 0 || trailer.n != base / g->segment_size ||
-	    memcmp(trailer.uuid, g->uuid, sizeof g->uuid) != 0)
+	if (fm__reader_trailer(reader, base / g->segment_size, &trailer) < 0)
 		return 0;
 	for (uint64_t i = (lsn - base) / (g->segment_size / 256) + 1; i-- > 0;) {
 		uint64_t first = (uint64_t)trailer.index[i].first * g->unit;
@@ -279,17 +251,17 @@ static uint64_t boundary_before(struct filemap_log_reader *reader, uint64_t lsn)
  * still look like a frame, but is none. Ends in *ret. Behind a damaged frame there is no way to tell: what
  * looks like a frame there is taken for one.
  */
-static int walk_to(struct filemap_log_reader *reader, uint64_t lsn, struct sight *ret)
+static int walk_to(struct filemap_log_reader *reader, uint64_t lsn, struct fm__reader_sight *ret)
 {
 	uint64_t at;
 	int r;
 
 	for (at = boundary_before(reader, lsn); at <= lsn; at = ret->frame.lsn + ret->frame.size) {
-		r = look(reader, at, ret);
+		r = fm__reader_look(reader, at, ret);
 		if (r < 0 || at == lsn)
 			return r;
 		if (r == 0)
-			return look(reader, lsn, ret);
+			return fm__reader_look(reader, lsn, ret);
 	}
 	return 0;
 }
@@ -297,7 +269,7 @@ static int walk_to(struct filemap_log_reader *reader, uint64_t lsn, struct sight
 /* The frame named by the position is not there: lost, discarded, or never written. */
 static int check_target(struct filemap_log_reader *reader, struct filemap_log_position position)
 {
-	struct sight sight;
+	struct fm__reader_sight sight;
 	int r;
 
 	if (position.lsn < reader->first)

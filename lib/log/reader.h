@@ -29,8 +29,10 @@ struct filemap_log_reader {
 	uint32_t level;
 	uint32_t corrupt;        /* 1: at `end` a record is missing that was durable */
 	uint32_t expected_epoch; /* of the frame at `lsn`, which was not there at the seek; 0 = any */
-	uint32_t reserved;
+	uint32_t copies;         /* 1: FILEMAP_LOG_COPY */
 	uint64_t clock;
+	uint8_t *copy; /* of the last frame, if `copies` */
+	size_t copy_size;
 	struct fm__reader_segment window[FM_READER_WINDOW];
 };
 
@@ -38,6 +40,18 @@ struct filemap_log_reader {
  * or negative. *ret_report (may be NULL) is filled if 0 is returned. */
 int fm__reader_refresh(struct filemap_log_reader *reader, struct filemap_log_report *ret_report,
 		       struct filemap_error *reterr);
+
+/* A valid frame, where the caller may read it until the reader's next call. */
+struct fm__reader_sight {
+	struct fm__log_frame frame;
+	const uint8_t *at;
+	uint64_t time_base;
+};
+
+/* 1: there is a valid frame at lsn; 0: there is none; or negative. FILEMAP_EFAULT: its bytes cannot be had now. */
+int fm__reader_look(struct filemap_log_reader *reader, uint64_t lsn, struct fm__reader_sight *ret);
+/* The seal of segment n, if it has one of this log. */
+int fm__reader_trailer(struct filemap_log_reader *reader, uint64_t n, struct fm__log_trailer *ret);
 
 /* Segment n, mapped: viewed until the next call. Errors as fm__log_segment_open. */
 int fm__reader_segment(struct filemap_log_reader *reader, uint64_t n, const struct fm__reader_segment **ret,

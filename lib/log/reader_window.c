@@ -6,6 +6,7 @@
  */
 #include "log/reader.h"
 
+#include "base/error.h"
 #include "sys/sys.h"
 
 static struct fm__reader_segment *choose(struct filemap_log_reader *reader)
@@ -34,6 +35,10 @@ static int map_segment(struct filemap_log_reader *reader, uint64_t n, struct fm_
 	if (r < 0) {
 		fm__sys_close(fd);
 		return r;
+	}
+	if (filemap_size(map) != reader->geometry.segment_size) { /* cut since its size was checked */
+		filemap_close(map);
+		return fm__fail(reterr, FILEMAP_ECORRUPT, "map segment", "segment");
 	}
 	filemap_close(to->map);
 	*to = (struct fm__reader_segment){.map = map, .n = n, .time_base = header.time_base};

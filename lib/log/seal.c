@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "log/guarded.h"
 #include "log/store.h"
 #include "log/writer.h"
 #include "map/map.h"
@@ -27,26 +28,47 @@ static int map_if_needed(struct filemap_log *log, uint64_t n)
 	r = fm__log_segment_open(&log->dir, &log->g, n, FM_LOG_RW, &fd, &header, NULL);
 	if (r < 0)
 		return r;
-	r = fm__log_map_segment(log, n, fd, NULL);
+	return fm__log_map_segment(log, n, fd, NULL);
+}
+
+struct sealing {
+	const struct filemap_log *log;
+	const struct fm__log_slot *slot;
+	struct fm__log_trailer *trailer;
+};
+
+static size_t trailer_at(const struct filemap_log *log)
+{
+	return (size_t)(log->g.segment_size - FM_LOG_BLOCK);
+}
+
+static int store_trailer(void *context)
+{
+	const struct sealing *sealing = context;
+	const struct filemap_log *log = sealing->log;
+	uint8_t block[FM_LOG_BLOCK];
+	int r;
+
+	r = fm__log_trailer_build(&log->g, sealing->slot->n, sealing->slot->base, sealing->trailer);
 	if (r < 0)
-		fm__sys_close(fd);
-	return r;
+		return r;
+	sealing->trailer->epoch = log->epoch;
+	fm__log_trailer_encode(sealing->trailer, block);
+	fm__log_store(sealing->slot->base + trailer_at(log), block, sizeof block);
+	return 0;
 }
 
 static int write_trailer(struct filemap_log *log, uint64_t n, struct fm__log_trailer *trailer)
 {
 	const struct fm__log_slot *slot = fm__log_slot(log, n);
-	const size_t at = (size_t)(log->g.segment_size - FM_LOG_BLOCK);
-	uint8_t block[FM_LOG_BLOCK];
+	const struct fm__log_places places = {.segment = {slot->base, (size_t)log->g.segment_size}};
+	struct sealing sealing = {log, slot, trailer};
 	int r;
 
-	r = fm__log_trailer_build(&log->g, n, slot->base, trailer);
+	r = fm__log_guarded(&places, store_trailer, &sealing);
 	if (r < 0)
 		return r;
-	trailer->epoch = log->epoch;
-	fm__log_trailer_encode(trailer, block);
-	fm__log_store(slot->base + at, block, sizeof block);
-	return filemap_flush_range(slot->map, at, sizeof block);
+	return filemap_flush_range(slot->map, trailer_at(log), FM_LOG_BLOCK);
 }
 
 int fm__log_seal_oldest(struct filemap_log *log)

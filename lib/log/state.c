@@ -29,12 +29,14 @@ void fm__log_poison(struct filemap_log *log, int cause)
 {
 	int32_t none = 0;
 
+	if (cause == FILEMAP_EFAULT)
+		cause = -EFAULT; /* what is told of it is an errno */
 	__atomic_compare_exchange_n(&log->cause, &none, cause, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&log->lock);
 	__atomic_fetch_or(&log->refused, FM_LOG_POISONED, __ATOMIC_SEQ_CST);
 	wake_all(log);
 	pthread_mutex_unlock(&log->lock);
-	fm__log_ctl_set_state(log->ctl, FM_LOG_CTL_POISONED);
+	(void)fm__log_ctl_set_state(log->ctl, FM_LOG_CTL_POISONED);
 }
 
 void fm__log_set_durable(struct filemap_log *log, uint64_t end, const struct fm__log_count *count)
@@ -49,7 +51,8 @@ void fm__log_set_durable(struct filemap_log *log, uint64_t end, const struct fm_
 	}
 	pthread_cond_broadcast(&log->changed);
 	pthread_mutex_unlock(&log->lock);
-	fm__log_ctl_durable(log->ctl, fm__log_load(&log->durable));
+	if (fm__log_ctl_durable(log->ctl, fm__log_load(&log->durable)) < 0)
+		fm__log_poison(log, FILEMAP_EFAULT);
 }
 
 /* ---- meta ---- */

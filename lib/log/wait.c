@@ -132,7 +132,7 @@ int filemap_log_wait(struct filemap_log *log, uint64_t lsn, unsigned level, int 
 		return FILEMAP_EFORKED;
 	if (lsn == UINT64_MAX)
 		return FILEMAP_ERANGE;
-	fm__log_publish(log);
+	(void)fm__log_publish(log);
 	return fm__log_reach(log, level, lsn + 1, timeout_ms);
 }
 

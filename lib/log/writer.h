@@ -156,8 +156,8 @@ uint64_t fm__log_tail(const struct filemap_log *log);   /* canonical */
 uint64_t fm__log_wanted(const struct filemap_log *log); /* the segment that should be ready by now */
 
 /* ---- published.c ---- */
-void fm__log_publish(struct filemap_log *log);
-/* The same, but not without having looked; the position and what lies below it. */
+int fm__log_publish(struct filemap_log *log); /* 0; FILEMAP_EFAULT: a page was not to be had, poisoned now */
+/* The same, but not without having looked; the position and what lies below it, also if that poisoned. */
 uint64_t fm__log_publish_now(struct filemap_log *log, struct fm__log_count *ret);
 
 /* ---- flush.c ---- */
@@ -186,6 +186,7 @@ void fm__log_group_abandon(struct filemap_log *log);
 
 /* ---- prepare.c, seal.c ---- */
 int fm__log_thread(pthread_t *ret, void *(*body)(void *), void *context);
+/* Takes fd, also on failure. FILEMAP_ECORRUPT: it was cut meanwhile. */
 int fm__log_map_segment(struct filemap_log *log, uint64_t n, int fd, struct filemap_error *reterr);
 int fm__log_preparer_start(struct filemap_log *log);
 void fm__log_preparer_kick(struct filemap_log *log);

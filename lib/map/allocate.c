@@ -7,13 +7,9 @@
 #include <linux/falloc.h>
 
 #include "base/error.h"
+#include "map/extent.h"
 #include "map/private.h"
 #include "sys/sys.h"
-
-/* f_type of statfs(2). */
-#define TYPE_EXT UINT64_C(0xEF53) /* ext2, ext3 and ext4 */
-#define TYPE_TMPFS UINT64_C(0x01021994)
-#define TYPE_XFS UINT64_C(0x58465342)
 
 static const char *const step = "allocate blocks";
 
@@ -48,5 +44,5 @@ bool filemap_reservable(const struct filemap *map)
 	uint64_t type;
 	if (map->kind != FM_KIND_FILE || fm__sys_fs_type(fm__filemap_fd(map), &type) < 0)
 		return false;
-	return type == TYPE_EXT || type == TYPE_TMPFS || type == TYPE_XFS;
+	return type == FM_TYPE_EXT || type == FM_TYPE_TMPFS || type == FM_TYPE_XFS;
 }

@@ -3,14 +3,14 @@
  * backing: owns the one descriptor of a mapping, shared by it and its asynchronous flushes.
  *
  * Invariant: all flushes go through this descriptor's open file description, to which the kernel
- * reports a write-back error once; the record here makes that one report last and reach everybody.
+ * reports a write-back error once; the record makes that one report last and reach everybody who has the
+ * description, forked children too.
  */
 #include "map/backing.h"
 
 #include <errno.h>
 
 #include "base/fork.h"
-#include "base/util.h"
 #include "map/table.h"
 #include "sys/sys.h"
 
@@ -47,6 +47,7 @@ void fm__backing_give(struct fm__backing *backing)
 	if (__atomic_sub_fetch(&backing->references, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	fm__sys_close(backing->fd);
+	fm__doubt_give(&backing->doubt);
 	fm__free(backing->block);
 }
 
@@ -58,33 +59,19 @@ bool fm__backing_is_shared(struct fm__backing *backing)
 
 void fm__backing_taint(struct fm__backing *backing, int cause, uint64_t offset, uint64_t length)
 {
-	uint64_t end = length > UINT64_MAX - offset ? UINT64_MAX : offset + length;
-
-	fm__process_lock();
-	if (backing->cause == 0) {
-		backing->doubt_start = offset;
-		backing->doubt_end = end;
-		__atomic_store_n(&backing->cause, cause, __ATOMIC_RELEASE);
-	} else {
-		backing->doubt_start = FM_MIN(backing->doubt_start, offset);
-		backing->doubt_end = FM_MAX(backing->doubt_end, end);
-	}
-	fm__process_unlock();
+	fm__doubt_add(&backing->doubt, cause, offset, length);
 }
 
 int fm__backing_cause(const struct fm__backing *backing)
 {
-	return __atomic_load_n(&backing->cause, __ATOMIC_ACQUIRE);
+	return fm__doubt_cause(&backing->doubt);
 }
 
 int fm__backing_doubt(const struct fm__backing *backing, uint64_t *ret_offset, uint64_t *ret_length)
 {
 	if (fm__backing_cause(backing) == 0)
 		return 0;
-	fm__process_lock();
-	*ret_offset = backing->doubt_start;
-	*ret_length = backing->doubt_end - backing->doubt_start;
-	fm__process_unlock();
+	fm__doubt_range(&backing->doubt, ret_offset, ret_length);
 	return 1;
 }
 

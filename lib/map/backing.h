@@ -6,15 +6,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "map/doubt.h"
 #include "map/map.h"
 
 struct fm__backing {
-	int fd;              /* owned; constant */
-	uint32_t references; /* atomic: the mapping's own and one per asynchronous flush */
-	unsigned generation; /* of the process that counts; changes under the process lock only */
-	int cause;           /* atomic: first failure, negative; 0 = none. Written under the process lock */
-	uint64_t doubt_start, doubt_end; /* of the file; under the process lock; valid if cause != 0 */
-	void *block;                     /* constant: the memory that it lies in, freed with it */
+	int fd;                 /* owned; constant */
+	uint32_t references;    /* atomic: the mapping's own and one per asynchronous flush */
+	unsigned generation;    /* of the process that counts; changes under the process lock only */
+	struct fm__doubt doubt; /* of what can be flushed: taken before it can */
+	void *block;            /* constant: the memory that it lies in, freed with it */
 };
 
 /* Without a descriptor, with one reference; zeroed before. */

@@ -4,7 +4,10 @@
  *
  * Invariant: not a byte of the header is stored before the data is on the device.
  */
+#include <filemap/guard.h>
+
 #include "base/error.h"
+#include "fault/guard.h"
 #include "map/private.h"
 
 #define HEADER_MAX 4096u
@@ -40,6 +43,13 @@ static bool overlap(size_t a, size_t a_length, size_t b, size_t b_length)
 	return a_length != 0 && b_length != 0 && a < b + b_length && b < a + a_length;
 }
 
+static int store_header(struct filemap *map, size_t offset, const void *header, size_t length)
+{
+	if (fm__guard_is_active())
+		return filemap_guarded_write(map, offset, header, length, 0, NULL);
+	return filemap_write_all(map, offset, header, length);
+}
+
 int filemap_commit(struct filemap *map, size_t data_offset, size_t data_length, size_t header_offset,
 		   const void *header, size_t header_length, struct filemap_error *reterr)
 {
@@ -57,7 +67,7 @@ int filemap_commit(struct filemap *map, size_t data_offset, size_t data_length, 
 	r = filemap_flush_range(map, data_offset, data_length);
 	if (r < 0)
 		return fm__fail(reterr, r, "flush data", "file");
-	r = filemap_write_all(map, header_offset, header, header_length);
+	r = store_header(map, header_offset, header, header_length);
 	if (r < 0)
 		return fm__fail(reterr, r, "store header", "mapping");
 	r = filemap_flush_range(map, header_offset, header_length);

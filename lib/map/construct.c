@@ -20,6 +20,14 @@ static void note_birth(struct filemap *map)
 	map->made.nanoseconds = (uint32_t)(now_ms % 1000) * 1000000;
 }
 
+/* A place for failed flushes, of what can be flushed: through this mapping or through a window of it. */
+static int have_doubt(struct fm__origin *origin, const struct fm__plan *plan)
+{
+	if (plan->kind != FM_KIND_FILE || (plan->flags & FILEMAP_SHARED))
+		return 0;
+	return fm__doubt_take(&origin->backing->doubt);
+}
+
 int fm__construct(const char *path, const struct fm__plan *plan, struct filemap **ret,
 		  struct filemap_error *reterr)
 {
@@ -32,7 +40,9 @@ int fm__construct(const char *path, const struct fm__plan *plan, struct filemap 
 	r = fm__origin_new(path, plan->sharing, &origin);
 	if (r < 0)
 		return fm__fail(reterr, r, "allocate", "mapping");
-	r = fm__filemap_new(origin, plan, ret);
+	r = have_doubt(origin, plan);
+	if (r >= 0)
+		r = fm__filemap_new(origin, plan, ret);
 	if (r < 0) {
 		fm__origin_free(origin);
 		return fm__fail(reterr, r, "allocate", "mapping");

@@ -20,6 +20,9 @@ int fm__fill(struct filemap *map, const struct fm__plan *plan, const struct fm__
 /* Map a file that is open and whose size is nobody's business here. */
 int fm__fill_as_it_is(struct filemap *map, struct filemap_error *reterr);
 
+/* -ENODEV: a file that says its size is 0, but has content. */
+int fm__check_really_empty(int fd, struct filemap_error *reterr);
+
 /* The window of the plan on a file of this size; says which option does not fit. */
 int fm__plan_window(const struct filemap *map, uint64_t file_size, struct fm__span *ret,
 		    struct filemap_error *reterr);

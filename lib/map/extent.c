@@ -11,10 +11,12 @@
 
 #include <filemap/map.h>
 
+#include "base/checked.h"
 #include "base/util.h"
 #include "sys/sys.h"
 
 #define CHUNK 65536u
+#define MARGIN 262144u /* what some want free beside the blocks that they give */
 
 static const unsigned char zeros[CHUNK];
 
@@ -59,11 +61,48 @@ int fm__extent_grow_shared(int fd, uint64_t from, uint64_t to, uint32_t flags)
 	return fm__extent_grow(fd, to - 1, to, 0);
 }
 
+/* Whether blocks that a file gives back can be taken again at once, all of them. XFS keeps some. */
+static bool returns_all(int fd)
+{
+	uint64_t type;
+	return fm__sys_fs_type(fd, &type) == 0 && (type == FM_TYPE_EXT || type == FM_TYPE_TMPFS);
+}
+
+/* Behind the end, as much as the file has less than it will: with holes that is more than it gets longer. */
+static int try_by_zeros(int fd, uint64_t old_size, uint64_t size)
+{
+	struct stat status;
+	uint64_t has, end;
+
+	int r = fm__sys_fstat(fd, &status);
+	if (r < 0)
+		return r;
+	has = (uint64_t)status.st_blocks * 512;
+	if (has >= size)
+		return 0;
+	if (!fm__add_u64(old_size, (size - has) + (size - has) / 128, &end) ||
+	    !fm__add_u64(end, MARGIN, &end))
+		return -EFBIG;
+	r = fm__extent_zero(fd, old_size, end);
+	return r == -EFBIG ? 0 : r; /* so long it need not become */
+}
+
+static int try_blocks(int fd, uint64_t size)
+{
+	uint64_t more;
+	int r = fm__sys_fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size);
+
+	if (r < 0 || returns_all(fd) || !fm__add_u64(size, MARGIN, &more))
+		return r;
+	r = fm__sys_fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, more);
+	return r == -EFBIG ? 0 : r; /* so long it need not become */
+}
+
 int fm__extent_try(int fd, uint64_t old_size, uint64_t size)
 {
-	int r = fm__sys_fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size);
+	int r = try_blocks(fd, size);
 	if (r == -EOPNOTSUPP || r == -ENOSYS)
-		return 0;
+		r = try_by_zeros(fd, old_size, size);
 	if (r < 0)
 		fm__sys_ftruncate(fd, old_size); /* frees blocks that it got behind the end */
 	return r;

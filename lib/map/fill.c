@@ -23,7 +23,7 @@
 #include "sys/sys.h"
 
 /* /proc and /sys have files of size 0 with content: there is nothing to map. */
-static int check_really_empty(int fd, struct filemap_error *reterr)
+int fm__check_really_empty(int fd, struct filemap_error *reterr)
 {
 	unsigned char byte;
 	int64_t r = fm__sys_pread(fd, &byte, 1, 0);
@@ -48,7 +48,7 @@ static int read_size(const struct filemap *map, const struct fm__plan *plan, con
 	*ret = (uint64_t)status.st_size;
 	if (*ret != 0 || found->created)
 		return 0;
-	return check_really_empty(fm__filemap_fd(map), reterr);
+	return fm__check_really_empty(fm__filemap_fd(map), reterr);
 }
 
 static int refuse_window(struct filemap_error *reterr, const struct fm__window *window, uint64_t final)

@@ -16,6 +16,7 @@
 #define FD_WRITE (1u << 5)
 #define MEMORY (1u << 6)
 #define MEMORY_FILE (1u << 7)
+#define SNAPSHOT (1u << 8) /* of a file by name */
 #define NAMED (NAMED_READ | NAMED_COW | NAMED_WRITE)
 #define FILES (NAMED | FD_READ | FD_COW | FD_WRITE)
 #define WRITES (NAMED_WRITE | FD_WRITE)

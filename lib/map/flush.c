@@ -31,11 +31,24 @@ static int cover(const struct filemap *map, size_t offset, size_t length, uint64
 	return r < 0 ? r : find(map, offset, length, ret_offset, ret_length);
 }
 
-/* What the caller of a flush is told; records the failure. */
-static int settle(struct fm__backing *backing, int result, uint64_t offset, uint64_t length)
+/* The kernel does not say which pages it could not write. They may lie outside the range of the flush that is told:
+ * what it wrote on its own, and failed with, is told to the next flush of any page. So it is the whole file. */
+static void taint(struct fm__backing *backing, int cause, uint64_t least)
+{
+	struct stat status;
+	uint64_t start, end = FM_FILE_MAX;
+
+	if (fm__sys_fstat(backing->fd, &status) == 0)
+		end = FM_MAX(least, (uint64_t)status.st_size);
+	fm__range_cover(0, FM_MAX(end, 1), fm__sys_page_size(), &start, &end);
+	fm__backing_taint(backing, cause, start, end);
+}
+
+/* What the caller of a flush up to `end` is told; records the failure. */
+static int settle(struct fm__backing *backing, int result, uint64_t end)
 {
 	if (fm__flush_is_failure(result))
-		fm__backing_taint(backing, result, offset, length);
+		taint(backing, result, end);
 	if (result < 0)
 		return result;
 	return fm__backing_cause(backing) ? FILEMAP_EPOISONED : 0;
@@ -63,33 +76,16 @@ int filemap_flush_range(struct filemap *map, size_t offset, size_t length)
 	if (r < 0 || bytes == 0)
 		return r;
 	r = write_pages(map, start, bytes);
-	return settle(map->origin->backing, r, start, bytes);
-}
-
-/* What fsync(2) could not write may lie anywhere in the file, also behind the window. */
-static uint64_t doubtful_end(const struct filemap *map, uint64_t least)
-{
-	struct stat status;
-	if (fm__sys_fstat(fm__filemap_fd(map), &status) < 0)
-		return least;
-	return FM_MAX(least, (uint64_t)status.st_size);
+	return settle(map->origin->backing, r, start + bytes);
 }
 
 int filemap_sync(struct filemap *map)
 {
-	struct fm__backing *backing = map->origin->backing;
-	uint64_t start, end;
-	int r;
-
-	r = fm__filemap_check_durable(map);
+	int r = fm__filemap_check_durable(map);
 	if (r < 0 || !fm__filemap_has_device(map))
 		return r;
 	r = fm__sys_fsync(fm__filemap_fd(map)); /* writes the pages of all windows, too */
-	if (r >= 0 || !fm__flush_is_failure(r))
-		return settle(backing, r, 0, 0);
-	fm__range_cover(0, FM_MAX(doubtful_end(map, map->window.offset + fm__view_size(map)), 1),
-			fm__sys_page_size(), &start, &end);
-	return settle(backing, r, start, end);
+	return settle(map->origin->backing, r, map->window.offset + fm__view_size(map));
 }
 
 int filemap_writeback(struct filemap *map, size_t offset, size_t length)
@@ -132,7 +128,7 @@ int fm__map_flush_end(struct fm__flush *flush, int result)
 	flush->backing = NULL;
 	if (flush->reserved != fm__fork_generation())
 		return FILEMAP_EFORKED; /* the parent's flush: its reference is not counted here */
-	r = settle(backing, result, flush->offset, flush->length);
+	r = settle(backing, result, flush->offset + flush->length);
 	fm__backing_give(backing);
 	return r;
 }

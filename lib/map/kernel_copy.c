@@ -36,8 +36,7 @@ static int copy_piece(const struct fm__kernel_copy *copy, uint64_t *done, uint64
 }
 
 /* Where the file system does not tell holes, all is data. */
-static void find_data(const struct fm__kernel_copy *copy, uint64_t done, uint64_t *ret_data,
-		      uint64_t *ret_end)
+void fm__find_data(const struct fm__kernel_copy *copy, uint64_t done, uint64_t *ret_data, uint64_t *ret_end)
 {
 	int64_t data = fm__sys_seek_data(copy->from_fd, copy->from + done);
 	int64_t hole = data < 0 ? data : fm__sys_seek_hole(copy->from_fd, (uint64_t)data);
@@ -58,7 +57,7 @@ int fm__kernel_copy(const struct fm__kernel_copy *copy, uint64_t *done)
 
 	*done = 0;
 	while (r > 0 && *done < copy->length) {
-		find_data(copy, *done, done, &end);
+		fm__find_data(copy, *done, done, &end);
 		ends_in_hole = *done == copy->length;
 		r = copy_piece(copy, done, end);
 	}

@@ -21,4 +21,8 @@ struct fm__kernel_copy {
  */
 int fm__kernel_copy(const struct fm__kernel_copy *copy, uint64_t *done);
 
+/* The next piece of data from `done` on, both from copy->from; all is hole: it starts at copy->length. `to_fd` is not
+ * looked at. The position of from_fd is anywhere afterwards. */
+void fm__find_data(const struct fm__kernel_copy *copy, uint64_t done, uint64_t *ret_data, uint64_t *ret_end);
+
 #endif

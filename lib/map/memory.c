@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/util.h"
 #include "map/memory.h"
+#include "map/touch.h"
 #include "sys/sys.h"
 
 #define POPULATE_STEP ((size_t)4 << 20) /* an unreadable page costs the rest of its step only */
@@ -70,10 +71,8 @@ int fm__memory_lock(const struct filemap *map, void *at, size_t length, bool on_
 	int r = fm__sys_mlock(at, length, on_fault || copies);
 	if (r < 0 || on_fault || !copies)
 		return r;
-	r = fm__sys_madvise(at, length, MADV_POPULATE_READ);
-	if (r == -EINVAL) /* before Linux 5.14: each comes with its first access */
-		return 0;
-	return r == -EFAULT ? -ENOMEM : r;
+	r = fm__touch(at, length, fm__filemap_page(map), false);
+	return r == FILEMAP_EFAULT ? -ENOMEM : r;
 }
 
 /*
@@ -108,25 +107,18 @@ int fm__memory_prepare(struct filemap *map, const struct fm__plan *plan, uint64_
 	if (r < 0 || !(map->flags & FILEMAP_MLOCK))
 		return r;
 	r = lock_window(map, window_bytes, true);
-	if (r == 0)
-		return 0;
-	fm__fail(reterr, r, "lock in memory", "FILEMAP_MLOCK");
-	fm__fail_hint(reterr, "RLIMIT_MEMLOCK (ulimit -l) may be too small");
-	return r;
+	return r < 0 ? fm__fail(reterr, r, "lock in memory", "FILEMAP_MLOCK") : 0;
 }
 
 /* Private memory is there only once it was stored to; a private copy of a file's page would be a loss. */
 static void populate(const struct filemap *map)
 {
 	struct fm__pages pages = find_pages(map, 0, fm__view_size(map));
-	bool store = map->kind == FM_KIND_MEMORY && fm__filemap_is_writable(map);
-	int r = 0;
+	bool stores = map->kind == FM_KIND_MEMORY && fm__filemap_is_writable(map);
+	size_t page = fm__filemap_page(map), step = FM_MAX(POPULATE_STEP, page);
 
-	for (size_t done = 0; done < pages.length && r != -EINVAL; done += POPULATE_STEP)
-		r = fm__sys_madvise(pages.at + done, FM_MIN(pages.length - done, POPULATE_STEP),
-				    store ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
-	if (r == -EINVAL) /* before Linux 5.14 */
-		(void)fm__sys_madvise(pages.at, pages.length, MADV_WILLNEED);
+	for (size_t done = 0; done < pages.length; done += step)
+		(void)fm__touch(pages.at + done, FM_MIN(pages.length - done, step), page, stores);
 }
 
 /* The lock holds, also when not every page could be had: of an empty file none can. */

@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "map/construct.h"
 #include "map/remove.h"
+#include "map/seal.h"
 
 static int open_into(struct filemap *map, const struct fm__plan *plan, struct filemap_error *reterr)
 {
@@ -63,6 +64,7 @@ static int open_again_into(struct filemap *map, int fd, const struct fm__plan *p
 	int r = fm__locate_again(map->origin, fd, plan, &found, reterr);
 	if (r < 0)
 		return r;
+	map->origin->is_sealed = plan->mode != FILEMAP_WRITE && fm__seal_is_final(fm__filemap_fd(map));
 	return fm__fill(map, plan, &found, reterr);
 }
 

@@ -277,6 +277,22 @@ int fm__plan_fd(int fd, unsigned mode, const struct filemap_options *options, st
 	return plan_file(mode, FD_READ, options, ret, reterr);
 }
 
+int fm__plan_snapshot(const char *path, const struct filemap_options *options, struct fm__plan *ret,
+		      struct filemap_error *reterr)
+{
+	int r;
+
+	r = fm__parent_check(AT_FDCWD, path, reterr);
+	if (r < 0)
+		return r;
+	r = plan_file(FILEMAP_READ, SNAPSHOT, options, ret, reterr);
+	if (r < 0)
+		return r;
+	if (ret->reserve != 0)
+		return fm__options_refuse(reterr, "reserve", "a snapshot never grows");
+	return 0;
+}
+
 int fm__plan_anonymous(size_t length, const struct filemap_options *options, struct fm__plan *ret,
 		       struct filemap_error *reterr)
 {

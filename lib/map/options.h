@@ -37,6 +37,8 @@ int fm__plan_named(int dirfd, const char *path, unsigned mode, const struct file
 		   struct fm__plan *ret, struct filemap_error *reterr);
 int fm__plan_fd(int fd, unsigned mode, const struct filemap_options *options, struct fm__plan *ret,
 		struct filemap_error *reterr);
+int fm__plan_snapshot(const char *path, const struct filemap_options *options, struct fm__plan *ret,
+		      struct filemap_error *reterr);
 int fm__plan_anonymous(size_t length, const struct filemap_options *options, struct fm__plan *ret,
 		       struct filemap_error *reterr);
 

@@ -21,6 +21,7 @@ struct fm__origin {
 	bool size_is_ours;          /* atomic; nobody but its one window has changed the size since opening */
 	unsigned generation;        /* constant: of the process that opened */
 	struct fm__removal removal; /* changed by class E calls */
+	bool is_sealed;             /* constant: a memory file that nobody can write or cut any more */
 	bool is_writable;           /* constant: the descriptor, and so what LOCK_OFD can lock */
 	bool remove_on_close;       /* changed by class E calls */
 	void (*on_remove)(void *context, int result, const struct filemap_error *error); /* constant */

@@ -4,10 +4,8 @@
  *
  * Invariant: 0 means that every page of the range was there at some moment of the call.
  */
-#include <errno.h>
-
 #include "map/memory.h"
-#include "sys/sys.h"
+#include "map/touch.h"
 
 static int check_how(const struct filemap *map, unsigned how)
 {
@@ -16,13 +14,6 @@ static int check_how(const struct filemap *map, unsigned how)
 	if (how == FILEMAP_PREFAULT_WRITE && !fm__filemap_is_writable(map))
 		return FILEMAP_EMODE;
 	return 0;
-}
-
-static int translate(int r)
-{
-	if (r == -EFAULT)
-		return FILEMAP_EFAULT;
-	return r == -EINVAL ? -EOPNOTSUPP : r; /* before Linux 5.14 */
 }
 
 int filemap_prefault(struct filemap *map, unsigned how, size_t offset, size_t length)
@@ -38,7 +29,5 @@ int filemap_prefault(struct filemap *map, unsigned how, size_t offset, size_t le
 	r = fm__memory_pages(map, offset, length, &pages);
 	if (r < 0 || pages.length == 0)
 		return r;
-	return translate(
-		fm__sys_madvise(pages.at, pages.length,
-				how == FILEMAP_PREFAULT_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ));
+	return fm__touch(pages.at, pages.length, fm__filemap_page(map), how == FILEMAP_PREFAULT_WRITE);
 }

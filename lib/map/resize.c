@@ -78,24 +78,33 @@ int fm__resize_plan(const struct filemap *map, uint64_t file_size, struct fm__sp
 	return 0;
 }
 
-/* Stores beyond the end, in its page, may have left bytes there: they must not become content. Writing over them
- * is what makes the file longer: whoever sees the new bytes and stores there loses nothing to it. */
-static int zero_old_tail(int fd, uint64_t old_size, uint64_t new_size)
+static uint64_t end_of_old_page(const struct change *change)
 {
 	uint64_t page_end;
-	if (!fm__align_up(old_size, fm__sys_page_size(), &page_end))
-		page_end = new_size;
-	return fm__extent_zero(fd, old_size, FM_MIN(page_end, new_size));
+	if (!fm__align_up(change->old_size, fm__sys_page_size(), &page_end))
+		return change->new_size;
+	return FM_MIN(page_end, change->new_size);
 }
 
+/* Stores beyond the end, in its page, may have left bytes there: they must not become content. Writing over them
+ * is what makes the file longer: whoever sees the new bytes and stores there loses nothing to it. */
+static int zero_old_tail(const struct change *change)
+{
+	return fm__extent_zero(fm__filemap_fd(change->map), change->old_size, end_of_old_page(change));
+}
+
+/* Not of the old end's page, which has been written: zeros, where they are written here, are never written twice,
+ * because others may see the first ones and store there. */
 static int give_blocks(const struct change *change)
 {
+	const uint64_t from = end_of_old_page(change), to = change->new_size;
 	int fd = fm__filemap_fd(change->map);
+
 	if (change->known)
-		return fm__extent_grow_unlimited(fd, change->old_size, change->new_size);
+		return fm__extent_grow_unlimited(fd, from, to);
 	if (change->shared)
-		return fm__extent_grow_shared(fd, change->old_size, change->new_size, change->map->flags);
-	return fm__extent_grow(fd, change->old_size, change->new_size, change->map->flags);
+		return fm__extent_grow_shared(fd, from, to, change->map->flags);
+	return fm__extent_grow(fd, from, to, change->map->flags);
 }
 
 /* Everything that can fail; *step says what did. */
@@ -105,7 +114,7 @@ static int try_growth(const struct change *change, const char **step)
 	int r;
 
 	*step = "clear old end";
-	r = zero_old_tail(fm__filemap_fd(map), change->old_size, change->new_size);
+	r = zero_old_tail(change);
 	if (r < 0)
 		return r;
 	*step = map->flags & FILEMAP_SPARSE ? "set size" : "allocate blocks";

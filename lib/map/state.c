@@ -63,7 +63,9 @@ bool filemap_is_cow(const struct filemap *map)
 
 bool filemap_is_immutable(const struct filemap *map)
 {
-	return map->kind == FM_KIND_MEMORY && !(map->mode & (FILEMAP_WRITE | FILEMAP_COW));
+	if (map->mode & (FILEMAP_WRITE | FILEMAP_COW))
+		return false;
+	return map->kind == FM_KIND_MEMORY || map->origin->is_sealed;
 }
 
 bool filemap_is_poisoned(const struct filemap *map)

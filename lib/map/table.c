@@ -21,6 +21,7 @@ static struct fm__holder *buckets[BUCKETS];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int watch_result;
+static unsigned forks;
 
 void fm__process_lock(void)
 {
@@ -32,6 +33,17 @@ void fm__process_unlock(void)
 	pthread_mutex_unlock(&mutex);
 }
 
+unsigned fm__process_forks(void)
+{
+	return forks;
+}
+
+static void prepare_to_fork(void)
+{
+	fm__process_lock();
+	forks++;
+}
+
 static void start_over_in_child(void)
 {
 	memset(buckets, 0, sizeof buckets);
@@ -40,7 +52,7 @@ static void start_over_in_child(void)
 
 static void watch_fork(void)
 {
-	watch_result = -pthread_atfork(fm__process_lock, fm__process_unlock, start_over_in_child);
+	watch_result = -pthread_atfork(prepare_to_fork, fm__process_unlock, start_over_in_child);
 }
 
 int fm__process_watch(void)

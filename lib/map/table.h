@@ -24,6 +24,9 @@ int fm__process_watch(void);
 void fm__process_lock(void);
 void fm__process_unlock(void);
 
+/* How often this process, or one it comes from, has forked since it is watched; under the process lock. */
+unsigned fm__process_forks(void);
+
 /* 0 or FILEMAP_ELOCKED, by the kernel lock's own rule: many shared holders or one exclusive. Never waits. */
 int fm__table_enter(struct fm__holder *holder, uint64_t device, uint64_t inode, bool exclusive);
 

@@ -15,7 +15,7 @@
 
 static const char no_ring[] =
 	"io_uring is missing from the kernel, switched off by kernel.io_uring_disabled, "
-	"forbidden by a container's seccomp filter, or short of locked memory or descriptors; "
+	"or forbidden by a container's seccomp filter; "
 	"FILEMAP_QUEUE_THREADS works everywhere";
 
 int fm__queue_allowed(const struct filemap_queue *queue)
@@ -49,7 +49,7 @@ static int open_uring(struct filemap_queue *queue, struct filemap_error *reterr)
 
 	r = open_backend(queue, one_thread ? &fm__queue_uring_owner : &fm__queue_uring_shared, reterr);
 	if (r < 0)
-		fm__fail_hint(reterr, no_ring);
+		fm__fail_hint_if_none(reterr, no_ring);
 	return r;
 }
 

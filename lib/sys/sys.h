@@ -10,11 +10,13 @@
 #define FM_SYS_SYS_H
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <ucontext.h>
 
 /* ---- heap ---- */
 void *fm__zalloc(size_t size); /* zeroed, NULL if there is no memory */
@@ -47,8 +49,14 @@ int fm__sys_cachestat(int fd, uint64_t offset, uint64_t length,
 		      struct fm__cache_pages *ret); /* -ENOSYS before 6.5 */
 int fm__sys_ftruncate(int fd, uint64_t size);
 int fm__sys_fallocate(int fd, int mode, uint64_t offset, uint64_t length);
-int fm__sys_check_seals(int fd, bool grows); /* -EPERM: a seal forbids to empty it, or then to grow it */
-bool fm__sys_size_is_limited(void);          /* RLIMIT_FSIZE is set: above it the others here are -EFBIG */
+int fm__sys_sealable_file(const char *name); /* a memory file that takes seals: F_SEAL_* */
+int fm__sys_seal(int fd, int seals);         /* -EBUSY: somebody could still store into it */
+int fm__sys_seals(int fd);                   /* -EINVAL: not a file that has any */
+int fm__sys_clone(int to_fd,
+		  int from_fd); /* FICLONE: the whole content, blocks shared; -EOPNOTSUPP, -EXDEV */
+int fm__sys_free_blocks(int fd, uint64_t *ret); /* of the file system, for the likes of the caller */
+int fm__sys_check_seals(int fd, bool grows);    /* -EPERM: a seal forbids to empty it, or then to grow it */
+bool fm__sys_size_is_limited(void);             /* RLIMIT_FSIZE is set: above it the others here are -EFBIG */
 /* fallocate(2), mode 0, by who knows that there is no limit: one that is set now is SIGXFSZ. */
 int fm__sys_allocate(int fd, uint64_t offset, uint64_t length);
 int64_t fm__sys_pread(int fd, void *to, size_t length, uint64_t offset);      /* less only at the end */
@@ -99,6 +107,24 @@ int fm__sys_mlock(void *at, size_t length, bool on_fault);
 int fm__sys_munlock(void *at, size_t length);
 int fm__sys_mincore(void *at, size_t length, unsigned char *ret_pages);
 int fm__sys_name_memory(void *at, size_t length, const char *name); /* in /proc; -EINVAL: not built in */
+
+/* ---- this process's own memory, touched by the kernel: -EFAULT instead of a signal ---- */
+#define FM_PEEK_MAX 256
+/* Bytes copied, less than asked for if a page in the middle is bad; -EFAULT, -ENOSYS, -EPERM. */
+int64_t fm__sys_read_own(void *to, const void *from, size_t length);
+int64_t fm__sys_write_own(void *to, const void *from, size_t length);
+/* Of `count` bytes, at most FM_PEEK_MAX, `stride` apart: how many can be read, from the first one on. */
+int64_t fm__sys_peek_own(const void *at, size_t stride, size_t count);
+int fm__sys_touch_own(void *word); /* an aligned 32-bit word: as a store to its page, without changing it */
+int fm__sys_pipe(int ret[2]);      /* reading end, writing end; neither waits: -EAGAIN */
+int64_t fm__sys_write(int fd, const void *from, size_t length); /* one write(2) */
+
+/* ---- signals ---- */
+int fm__sys_get_action(int signo, struct sigaction *ret);
+int fm__sys_set_action(int signo, const struct sigaction *action);
+int fm__sys_set_mask(int how, const sigset_t *mask, sigset_t *ret_old); /* of this thread; SIG_* */
+int fm__sys_rearm_stack(const ucontext_t *interrupted);                 /* of this thread */
+int fm__sys_raise(int signo);                                           /* to this thread */
 
 /* ---- time, waiting, chance ---- */
 uint64_t fm__sys_realtime_ms(void);

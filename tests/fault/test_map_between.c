@@ -443,6 +443,41 @@ static void window_of_shared_memory_has_nothing_to_flush(void **state)
 	filemap_close(memory);
 }
 
+/* All that is in the file by now, as by somebody who saw its new size. */
+static void store_everywhere(void *context)
+{
+	static char bytes[300000];
+	const int64_t size = t_file_size(path);
+	const int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	memset(bytes, 'x', sizeof bytes);
+	assert_true(size > 5 && size <= (int64_t)sizeof bytes);
+	assert_int_equal(pwrite(fd, bytes, (size_t)size, 0), size);
+	close(fd);
+	*(int64_t *)context = size;
+}
+
+/* Where zeros have to be written for want of fallocate(2), others see the first of them before the last. */
+static void stores_into_what_others_are_growing_by_zeros_stay(void **state)
+{
+	for (int nth = 2; nth <= 5; nth++) {
+		struct filemap *map;
+		int64_t stored = 0;
+
+		make_files(state);
+		assert_ok(filemap_open(path, FILEMAP_WRITE,
+				       FILEMAP_OPTIONS(.sharing = FILEMAP_SHARING_COOPERATE), &map, NULL));
+		fault_reset();
+		fault_arm_call_persistent("fallocate", 1, EOPNOTSUPP);
+		fault_hook("pwrite", nth, store_everywhere, &stored);
+		assert_ok(filemap_resize(map, 250000, NULL));
+		assert_true(stored > 5 && stored < 250000);
+		for (int64_t i = 0; i < 250000; i++)
+			assert_int_equal(((const char *)filemap_data(map))[i], i < stored ? 'x' : 0);
+		filemap_close(map);
+	}
+}
+
 T_MAIN(T_TEST(size_is_that_under_the_lock), T_TEST(size_for_an_empty_file_is_given_once_among_cooperators),
        T_TEST(type_is_that_of_what_was_opened),
        T_TEST(descriptor_that_means_another_file_meanwhile_is_refused),
@@ -457,4 +492,5 @@ T_MAIN(T_TEST(size_is_that_under_the_lock), T_TEST(size_for_an_empty_file_is_giv
        T_TEST(link_that_leads_somewhere_meanwhile_is_followed),
        T_TEST(refresh_that_cannot_be_locked_in_memory_shows_nothing_new),
        T_TEST(failed_sync_through_a_window_leaves_the_whole_file_in_doubt),
-       T_TEST(window_of_shared_memory_has_nothing_to_flush))
+       T_TEST(window_of_shared_memory_has_nothing_to_flush),
+       T_TEST(stores_into_what_others_are_growing_by_zeros_stay))

@@ -163,7 +163,7 @@ static void reader_open_refuses_what_it_cannot_take(void **state)
 			 FILEMAP_EOPTION);
 	assert_string_equal(error.subject, "level");
 	options.level = 0;
-	options.flags = 1;
+	options.flags = 2;
 	assert_int_equal(filemap_log_reader_open(t_path(dir, "log"), &options, &reader, NULL, &error),
 			 FILEMAP_EOPTION);
 	assert_string_equal(error.subject, "flags");

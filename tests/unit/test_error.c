@@ -73,9 +73,9 @@ static void fail_fills_the_record_and_returns_the_code(void **state)
 	(void)state;
 
 	memset(&error, 0xAA, sizeof error);
-	assert_int_equal(fm__fail(&error, -ENOSPC, "grow", "file"), -ENOSPC);
-	assert_int_equal(error.code, -ENOSPC);
-	assert_int_equal(error.sys_errno, ENOSPC);
+	assert_int_equal(fm__fail(&error, -EIO, "grow", "file"), -EIO);
+	assert_int_equal(error.code, -EIO);
+	assert_int_equal(error.sys_errno, EIO);
 	assert_string_equal(error.step, "grow");
 	assert_string_equal(error.subject, "file");
 	assert_null(error.hint);
@@ -94,11 +94,58 @@ static void fail_with_a_private_code_has_no_errno_unless_given(void **state)
 	assert_int_equal(error.sys_errno, EAGAIN);
 }
 
+static void assert_names(int error, const char *step, const char *subject, const char *name)
+{
+	struct filemap_error record;
+
+	fm__fail(&record, -error, step, subject);
+	if (!record.hint || !strstr(record.hint, name))
+		fail_msg("%s at %s: %s", strerror(error), step, record.hint ? record.hint : "no hint");
+}
+
+static void errnos_of_limits_bring_a_hint_that_names_them(void **state)
+{
+	(void)state;
+	assert_names(EMFILE, "open file", "file", "RLIMIT_NOFILE");
+	assert_names(ENFILE, "open file", "file", "fs.file-max");
+	assert_names(EDQUOT, "set size", "file", "quota");
+	assert_names(ENOSPC, "create file", "file", "inodes");
+	assert_names(ENOSPC, "allocate blocks", "file", "blocks");
+	assert_names(ENOSPC, "copy bytes", "memory file", "memory");
+	assert_names(EFBIG, "allocate blocks", "file", "RLIMIT_FSIZE");
+	assert_names(ENOMEM, "map", "file", "vm.max_map_count");
+	assert_names(ENOMEM, "allocate memory", NULL, "RLIMIT_AS");
+	assert_names(ENOMEM, "lock in memory", "window", "RLIMIT_MEMLOCK");
+	assert_names(EAGAIN, "remap", "file", "RLIMIT_MEMLOCK");
+	assert_names(ENOMEM, "open ring", "queue", "RLIMIT_MEMLOCK");
+	assert_names(EAGAIN, "start workers", "queue", "RLIMIT_NPROC");
+	assert_names(EAGAIN, "start thread", "preparer", "RLIMIT_NPROC");
+}
+
+static void hints_of_limits_stay_away_from_what_is_none(void **state)
+{
+	struct filemap_error error;
+	(void)state;
+
+	fm__fail(&error, -EFBIG, "check size", "max_bytes");
+	assert_null(error.hint);
+	fm__fail(&error, -EAGAIN, "copy bytes", "file");
+	assert_null(error.hint);
+	fm__fail(&error, FILEMAP_ERANGE, "map", "file");
+	assert_null(error.hint);
+	fm__fail(&error, -EMFILE, "open file", "file");
+	fm__fail_hint_if_none(&error, "another");
+	assert_non_null(strstr(error.hint, "RLIMIT_NOFILE"));
+	fm__fail_hint(&error, "better");
+	assert_string_equal(error.hint, "better");
+}
+
 static void fail_without_a_record_only_returns_the_code(void **state)
 {
 	(void)state;
 	assert_int_equal(fm__fail(NULL, -EIO, "flush", NULL), -EIO);
 	fm__fail_hint(NULL, "hint");
+	fm__fail_hint_if_none(NULL, "hint");
 	fm__fail_detail(NULL, "detail");
 	fm__fail_range(NULL, 1, 2);
 }
@@ -211,6 +258,8 @@ T_MAIN(T_PLAIN(error_name_of_every_private_code_is_its_constant),
        T_PLAIN(error_name_of_an_errno_is_its_constant), T_PLAIN(error_name_of_anything_else_is_unknown),
        T_PLAIN(strerror_agrees_with_the_c_library), T_PLAIN(fail_fills_the_record_and_returns_the_code),
        T_PLAIN(fail_with_a_private_code_has_no_errno_unless_given),
+       T_PLAIN(errnos_of_limits_bring_a_hint_that_names_them),
+       T_PLAIN(hints_of_limits_stay_away_from_what_is_none),
        T_PLAIN(fail_without_a_record_only_returns_the_code),
        T_PLAIN(detail_too_long_is_cut_before_a_character),
        T_PLAIN(format_says_step_subject_name_text_and_cause), T_PLAIN(format_of_an_errno_says_its_text_once),

@@ -26,6 +26,21 @@
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
+/* 32-bit systems with 64-bit time_t have a second call with the wider struct. */
+#if defined(SYS_futex_time64) && defined(__USE_TIME_BITS64)
+#define FM_SYS_FUTEX SYS_futex_time64
+#else
+#define FM_SYS_FUTEX SYS_futex
+#endif
+
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1U << 31) /* Linux 4.7; no C library has it */
+#endif
+
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020 /* Linux 6.3 */
+#endif
+
 /* Linux 6.5. One number everywhere, but for alpha and mips, which count from bases of their own. */
 #if defined(SYS_cachestat)
 #define FM_SYS_CACHESTAT SYS_cachestat

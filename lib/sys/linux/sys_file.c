@@ -74,6 +74,17 @@ int fm__sys_fs_type(int fd, uint64_t *ret)
 	return 0;
 }
 
+int fm__sys_free_blocks(int fd, uint64_t *ret)
+{
+	struct statfs info;
+
+	int r = FM_RETRY(fstatfs(fd, &info));
+	if (r < 0)
+		return r;
+	*ret = info.f_bavail;
+	return 0;
+}
+
 /* The signal of RLIMIT_FSIZE is sent to the thread that wrote: blocked around the call, taken back after. */
 void fm__size_limit_enter(struct fm__size_limit *guard)
 {

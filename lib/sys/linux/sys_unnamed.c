@@ -5,6 +5,8 @@
  * Invariant: every descriptor that leaves this file is close-on-exec and at least 3.
  */
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "sys/linux/kernel.h"
@@ -33,6 +35,30 @@ int fm__sys_memory_file(const char *name)
 	if (fd == -EACCES)
 		fd = FM_RETRY(memfd_create(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL));
 	return fm__raise_fd(fd);
+}
+
+/* Sealed against execution from the start where the kernel can: it is for data. */
+int fm__sys_sealable_file(const char *name)
+{
+	int fd = FM_RETRY(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL));
+	if (fd == -EINVAL)
+		fd = FM_RETRY(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	return fm__raise_fd(fd);
+}
+
+int fm__sys_seal(int fd, int seals)
+{
+	return fm__result(fcntl(fd, F_ADD_SEALS, seals));
+}
+
+int fm__sys_seals(int fd)
+{
+	return fm__result(fcntl(fd, F_GET_SEALS));
+}
+
+int fm__sys_clone(int to_fd, int from_fd)
+{
+	return fm__result(ioctl(to_fd, FICLONE, from_fd));
 }
 
 int fm__sys_check_seals(int fd, bool grows)

@@ -9,14 +9,8 @@
 #include <unistd.h>
 
 #include "sys/linux/kernel.h"
+#include "sys/linux/newer.h"
 #include "sys/sys.h"
-
-/* 32-bit systems with 64-bit time_t have a second call with the wider struct. */
-#if defined(SYS_futex_time64) && defined(__USE_TIME_BITS64)
-#define FUTEX_CALL SYS_futex_time64
-#else
-#define FUTEX_CALL SYS_futex
-#endif
 
 int fm__sys_poll_in(int fd, int timeout_ms)
 {
@@ -60,10 +54,10 @@ int fm__sys_futex_wait(const uint32_t *word, uint32_t value, int timeout_ms)
 		limit.tv_nsec = (long)(timeout_ms % 1000) * 1000000;
 		timeout = &limit;
 	}
-	return fm__result((int)syscall(FUTEX_CALL, word, FUTEX_WAIT, value, timeout, NULL, 0));
+	return fm__result((int)syscall(FM_SYS_FUTEX, word, FUTEX_WAIT, value, timeout, NULL, 0));
 }
 
 int fm__sys_futex_wake(const uint32_t *word)
 {
-	return fm__result((int)syscall(FUTEX_CALL, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
+	return fm__result((int)syscall(FM_SYS_FUTEX, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
 }
