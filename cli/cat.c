@@ -9,41 +9,13 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
-
-/* So that a signal to stop, and a reader that has gone, are noticed soon. */
-#define CHUNK ((size_t)1 << 20)
 
 struct request {
 	uint32_t lock_family;
 	uint64_t offset, length, max;
 };
-
-/* Standard output may be non-blocking, set so by whoever shares it. */
-static void wait_until_writable(void)
-{
-	struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
-	poll(&output, 1, -1);
-}
-
-static int write_all(const unsigned char *data, size_t length, size_t *ret_written)
-{
-	for (*ret_written = 0; *ret_written < length;) {
-		const size_t left = length - *ret_written;
-		const ssize_t n = write(STDOUT_FILENO, data + *ret_written, left < CHUNK ? left : CHUNK);
-
-		if (n >= 0)
-			*ret_written += (size_t)n;
-		else if (errno == EAGAIN)
-			wait_until_writable();
-		else if (errno != EINTR)
-			return -errno;
-	}
-	return 0;
-}
 
 static int tell_fault(const char *path, const struct filemap *map, uint64_t position)
 {
@@ -64,7 +36,7 @@ static int write_range(const char *path, const struct filemap *map, const struct
 	const uint64_t length = request->length < size - start ? request->length : size - start;
 	const unsigned char *data = filemap_data(map);
 	size_t written;
-	int r = write_all(data + start, (size_t)length, &written);
+	int r = cli_write_all(data + start, (size_t)length, &written);
 
 	if (r == -EFAULT)
 		return tell_fault(path, map, start + written);

@@ -26,7 +26,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_cat, cli_copy, cli_info, cli_lock, cli_publish, cli_replace,
-	cli_residency, cli_resize, cli_rm;
+	cli_residency, cli_resize, cli_rm, cli_snapshot;
 extern const struct cli_command cli_log_append, cli_log_cat, cli_log_info, cli_log_verify;
 
 /* Every message goes to standard error and begins with "filemap: ". */
@@ -38,6 +38,9 @@ int cli_help(const struct cli_command *self);                                   
 
 /* Flush standard output: CLI_OK, or CLI_FAILED after saying so (a full disk must not pass unnoticed). */
 int cli_finish_output(void);
+
+/* Mapped bytes to standard output. -EFAULT: a page could not be had, behind those that were written; -errno. */
+int cli_write_all(const unsigned char *data, size_t length, size_t *ret_written);
 
 /* "64K", "1M", "2G" or plain bytes. */
 bool cli_parse_size(const char *text, uint64_t *ret);

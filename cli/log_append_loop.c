@@ -38,6 +38,16 @@ static int drive(struct appender *a)
 	return tell(a);
 }
 
+/* The number is what a user needs: with it the rest of the input can be appended once there is room. */
+static int fail_record(const struct appender *a, int r)
+{
+	cli_error("%s: record %" PRIu64 ": %s%s", a->request->dir, a->records + 1, filemap_strerror(r),
+		  r == -ENOSPC || r == -EDQUOT || r == -EFBIG
+			  ? "; make room and append from this record on: those before it are in the log"
+			  : "");
+	return CLI_FAILED;
+}
+
 static int append_one(struct appender *a, const unsigned char *data, size_t length)
 {
 	struct filemap_log_position position;
@@ -51,7 +61,7 @@ static int append_one(struct appender *a, const unsigned char *data, size_t leng
 	if (r >= 0)
 		r = cli_acks_push(&a->acks, position.lsn);
 	if (r < 0)
-		return cli_fail(a->request->dir, r, NULL);
+		return fail_record(a, r);
 	a->records++;
 	a->bytes += length;
 	return a->records % RECORDS_PER_POLL == 0 ? drive(a) : CLI_OK;

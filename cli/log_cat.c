@@ -77,6 +77,7 @@ static int run(const struct cli_command *self, int argc, char **argv)
 	if (r != CLI_OK)
 		return r;
 	options.level = request.level;
+	options.flags = FILEMAP_LOG_COPY; /* stdio touches the bytes, and nobody can guard that */
 	r = filemap_log_reader_open(argv[optind], &options, &reader, NULL, &error);
 	if (r < 0)
 		return cli_fail(argv[optind], r, &error);

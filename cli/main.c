@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const struct cli_command *const commands[] = {
-	&cli_cat,     &cli_copy,      &cli_info,   &cli_lock, &cli_publish,
-	&cli_replace, &cli_residency, &cli_resize, &cli_rm,   NULL,
+	&cli_cat,       &cli_copy,   &cli_info, &cli_lock,     &cli_publish, &cli_replace,
+	&cli_residency, &cli_resize, &cli_rm,   &cli_snapshot, NULL,
 };
 static const struct cli_command *const log_commands[] = {
 	&cli_log_append, &cli_log_cat, &cli_log_info, &cli_log_verify, NULL,
@@ -66,8 +66,18 @@ static int run(const struct cli_command *const *table, const char *prefix, int a
 	return command->run(command, argc, argv);
 }
 
+/*
+ * The process is the command's own: a file that is cut while it is read is a message and not a signal. Without the
+ * handler it would still do what it is to do.
+ */
+static void guard_mapped_bytes(void)
+{
+	(void)filemap_guard_install(NULL);
+}
+
 int main(int argc, char **argv)
 {
+	guard_mapped_bytes();
 	if (argc < 2) {
 		cli_error("no command given (try --help)");
 		return CLI_USAGE;

@@ -70,4 +70,31 @@ wait
 check "several consumers do not fail" [ ! -e failures ]
 check "and do every job once" [ "$(cat by-a by-b by-c | sort)" = "$(printf '%s: x\n' {1..40} | sort)" ]
 check "nothing is left behind" [ -z "$(ls -A jobs)" ]
+
+# scan
+yes 'thirty-one bytes and a new line' | head -n 4000 >lines
+mkfifo questions
+exec 3<>questions
+"$SCAN" lines <questions 3>&- >answers &
+scan=$!
+ask() { # SIZE: cuts or extends the file, asks, and waits for the answer
+	truncate -s "$1" lines
+	count=$(wc -l <answers)
+	echo >&3
+	for _ in {1..100}; do
+		[ "$(wc -l <answers)" = "$count" ] || return 0
+		sleep 0.05
+	done
+}
+ask 128000
+ask 64000
+ask 0
+ask 128000
+kill $scan
+wait $scan 2>/dev/null
+exec 3>&-
+check "the lines are counted, and a file that is cut is no end of the program" [ "$(cat answers)" = "4000 lines
+2000 lines before byte 65536: the file was cut
+0 lines before byte 0: the file was cut
+0 lines" ]
 finish
