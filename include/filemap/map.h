@@ -1078,9 +1078,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_commit(struct filemap *map, size_t dat
  * grown the file to is a cut, and needs the exclusive lock (filemap_lock()). Private memory is resized alike.
  *
  * Growth within a reserve is one allocation call for a window to the end of the file, without SPARSE, that is
- * the only one and has held the exclusive lock since its opening. Then nothing is asked for again: what others
- * did to the file's size in spite of the lock is not seen, and of RLIMIT_FSIZE the value at the opening counts
- * (one that is set later raises SIGXFSZ). Everywhere else such a limit is -EFBIG, without the signal.
+ * the only one and has held the exclusive lock since its opening. Then the file's size is not asked for again: what
+ * others did to it in spite of the lock is not seen. RLIMIT_FSIZE is -EFBIG here as everywhere, without the signal.
  *
  * Promises no durability: filemap_sync() makes the new size durable.
  *

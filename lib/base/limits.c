@@ -16,8 +16,8 @@
 static const char memory[] = "memory is used up, or limited: RLIMIT_AS, RLIMIT_DATA (ulimit -v, -d), "
 			     "vm.max_map_count, vm.overcommit_memory, or a cgroup";
 static const char locked[] = "RLIMIT_MEMLOCK (ulimit -l) may be too small";
-static const char ring[] = "memory is used up, or limited: RLIMIT_AS (ulimit -v), vm.max_map_count or, "
-			   "before Linux 5.12, RLIMIT_MEMLOCK (ulimit -l)";
+static const char ring[] = "memory is used up, or limited: RLIMIT_AS (ulimit -v), vm.max_map_count or "
+			   "RLIMIT_MEMLOCK (ulimit -l)";
 static const char threads[] =
 	"no more threads are allowed, by RLIMIT_NPROC (ulimit -u), kernel.threads-max or a "
 	"cgroup; or no more stacks, by RLIMIT_AS (ulimit -v) or vm.max_map_count";

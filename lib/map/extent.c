@@ -46,13 +46,6 @@ int fm__extent_grow(int fd, uint64_t from, uint64_t to, uint32_t flags)
 	return grow_by_zeros(fm__sys_fallocate(fd, 0, from, to - from), fd, from, to);
 }
 
-int fm__extent_grow_unlimited(int fd, uint64_t from, uint64_t to)
-{
-	if (to <= from)
-		return 0;
-	return grow_by_zeros(fm__sys_allocate(fd, from, to - from), fd, from, to);
-}
-
 /* ftruncate(2) would cut what somebody else grew meanwhile; a block for the last byte cuts nothing. */
 int fm__extent_grow_shared(int fd, uint64_t from, uint64_t to, uint32_t flags)
 {

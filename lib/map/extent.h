@@ -17,9 +17,6 @@ int fm__extent_grow(int fd, uint64_t from, uint64_t to, uint32_t flags);
 /* The same among others who may make the file longer at any moment: never cuts, also not for SPARSE. */
 int fm__extent_grow_shared(int fd, uint64_t from, uint64_t to, uint32_t flags);
 
-/* As without SPARSE, where RLIMIT_FSIZE is known not to be set. */
-int fm__extent_grow_unlimited(int fd, uint64_t from, uint64_t to);
-
 /* Find out, changing no content, whether `size` bytes of blocks can be had, also once the file has given back those
  * that it has; if not, it is cut back to `old_size`. After success it may be longer, or have blocks behind its end. */
 int fm__extent_try(int fd, uint64_t old_size, uint64_t size);

@@ -219,7 +219,7 @@ static void note_who_sizes(struct filemap *map)
 	bool alone = origin->lock.is_unbroken && fm__lock_held(&origin->lock) == FILEMAP_EXCLUSIVE_LOCK;
 	bool follows = map->window.length == FM_WINDOW_FOLLOWS;
 	if (map->reserve != 0 && alone && follows && !(map->flags & FILEMAP_SPARSE))
-		map->origin->size_is_ours = !fm__sys_size_is_limited();
+		map->origin->size_is_ours = true;
 }
 
 int fm__fill(struct filemap *map, const struct fm__plan *plan, const struct fm__found *found,

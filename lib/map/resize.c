@@ -100,8 +100,6 @@ static int give_blocks(const struct change *change)
 	const uint64_t from = end_of_old_page(change), to = change->new_size;
 	int fd = fm__filemap_fd(change->map);
 
-	if (change->known)
-		return fm__extent_grow_unlimited(fd, from, to);
 	if (change->shared)
 		return fm__extent_grow_shared(fd, from, to, change->map->flags);
 	return fm__extent_grow(fd, from, to, change->map->flags);

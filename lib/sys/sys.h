@@ -56,9 +56,6 @@ int fm__sys_clone(int to_fd,
 		  int from_fd); /* FICLONE: the whole content, blocks shared; -EOPNOTSUPP, -EXDEV */
 int fm__sys_free_blocks(int fd, uint64_t *ret); /* of the file system, for the likes of the caller */
 int fm__sys_check_seals(int fd, bool grows);    /* -EPERM: a seal forbids to empty it, or then to grow it */
-bool fm__sys_size_is_limited(void);             /* RLIMIT_FSIZE is set: above it the others here are -EFBIG */
-/* fallocate(2), mode 0, by who knows that there is no limit: one that is set now is SIGXFSZ. */
-int fm__sys_allocate(int fd, uint64_t offset, uint64_t length);
 int64_t fm__sys_pread(int fd, void *to, size_t length, uint64_t offset);      /* less only at the end */
 int fm__sys_pwrite(int fd, const void *from, size_t length, uint64_t offset); /* all of it, or -errno */
 int64_t fm__sys_read(int fd, void *to, size_t length); /* one read(2); -EINTR: nothing came before a signal */

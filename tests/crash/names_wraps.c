@@ -120,7 +120,6 @@ CHANGES(int64_t, copy_range, (int from_fd, uint64_t from, int to_fd, uint64_t to
 	(from_fd, from, to_fd, to, length))
 CHANGES(int, ftruncate, (int fd, uint64_t size), (fd, size))
 CHANGES(int, fallocate, (int fd, int mode, uint64_t offset, uint64_t length), (fd, mode, offset, length))
-CHANGES(int, allocate, (int fd, uint64_t offset, uint64_t length), (fd, offset, length))
 CHANGES(int, set_mode, (int fd, unsigned permissions), (fd, permissions))
 CHANGES(int, set_owner, (int fd, unsigned owner, unsigned group), (fd, owner, group))
 

@@ -57,7 +57,6 @@ static const struct {
 	{"list_dir", ERRORS(EACCES, EIO, EMFILE, ENFILE, ENOENT, ENOMEM)},
 	/* truncate(2), fallocate(2), read(2), write(2), lseek(2), copy_file_range(2), ioctl_ficlone(2) */
 	{"ftruncate", ERRORS(EFBIG, EIO, ENOSPC, EPERM, ETXTBSY)},
-	{"allocate", ERRORS(EFBIG, EIO, ENODEV, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EDQUOT, ETXTBSY)},
 	{"fallocate", ERRORS(EFBIG, EIO, ENODEV, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EDQUOT, ETXTBSY)},
 	{"pread", ERRORS(EAGAIN, EIO, EISDIR, ENOMEM)},
 	{"read", ERRORS(EAGAIN, EINTR, EIO, EISDIR, ENOMEM)},

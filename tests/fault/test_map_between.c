@@ -289,7 +289,7 @@ static void fail_this_cut(void *context)
 static void grow_and_fail(void *context)
 {
 	lengthen(NULL);
-	fault_arm_call("allocate", 1, EIO);
+	fault_arm_call("fallocate", 1, EIO);
 	if (context)
 		fault_hook("ftruncate", 1, fail_this_cut, NULL);
 }
@@ -302,7 +302,7 @@ static void growth_that_could_not_be_undone_is_looked_at_by_the_next_one(void **
 		struct filemap *map;
 		make_files(state);
 		assert_ok(filemap_open(path, FILEMAP_WRITE, FILEMAP_OPTIONS(.reserve = 1 << 20), &map, NULL));
-		fault_hook("allocate", 1, grow_and_fail, undone ? NULL : &map);
+		fault_hook("fallocate", 1, grow_and_fail, undone ? NULL : &map);
 		assert_int_equal(filemap_resize(map, 50000, &error), -EIO);
 		fault_reset();
 		assert_int_equal(filemap_size(map), 5);

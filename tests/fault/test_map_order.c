@@ -109,13 +109,13 @@ static void reserve_needs_no_remap_at_all(void **state)
 		    FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = 4096, .reserve = 1 << 20));
 	fault_trace_start();
 	assert_ok(filemap_resize(map, 1 << 20, NULL));
-	assert_string_equal(fault_trace(), "allocate ");
+	assert_string_equal(fault_trace(), "fallocate ");
 	fault_trace_start();
 	assert_ok(filemap_resize(map, 4096, NULL));
 	assert_string_equal(fault_trace(), "fstat ftruncate ");
 	fault_trace_start();
 	assert_ok(filemap_resize(map, 8192, NULL));
-	assert_string_equal(fault_trace(), "allocate ");
+	assert_string_equal(fault_trace(), "fallocate ");
 	close_traced("unmap flock close close ");
 }
 

@@ -27,7 +27,7 @@ static const char pure[] =
 	" ";
 
 /* What cannot fail, and what releases: no fault is made of them. */
-static const char infallible[] = " page_size realtime_ms monotonic_ns size_is_limited ";
+static const char infallible[] = " page_size realtime_ms monotonic_ns ";
 
 static bool contains(const char *list, const char *name)
 {

@@ -67,7 +67,6 @@ REFUSE(int, writeback_range, (int fd, uint64_t offset, uint64_t length), (fd, of
 REFUSE(int, cachestat, (int fd, uint64_t offset, uint64_t length, struct fm__cache_pages *ret),
        (fd, offset, length, ret))
 REFUSE(int, ftruncate, (int fd, uint64_t size), (fd, size))
-REFUSE(int, allocate, (int fd, uint64_t offset, uint64_t length), (fd, offset, length))
 REFUSE(int, fallocate, (int fd, int mode, uint64_t offset, uint64_t length), (fd, mode, offset, length))
 REFUSE(int64_t, pread, (int fd, void *to, size_t length, uint64_t offset), (fd, to, length, offset))
 REFUSE(int, pwrite, (int fd, const void *from, size_t length, uint64_t offset), (fd, from, length, offset))

@@ -89,6 +89,23 @@ static int growing(const char *root)
 	return 0;
 }
 
+/* The limit that counts is that of the growth, not that of the opening. */
+static int growing_after_a_change(const char *root)
+{
+	struct filemap *map;
+
+	NEED_OK(limit_size(RLIM_INFINITY));
+	NEED_OK(open_old(root, FILEMAP_OPTIONS(.reserve = 2 * MUCH), &map));
+	NEED_OK(limit_size(LIMIT));
+	NEED(filemap_resize(map, MUCH, &error) == -EFBIG);
+	NEED(filemap_size(map) == OLD && disk_holds(at(root, "old"), OLD, OLD));
+	NEED_OK(limit_size(RLIM_INFINITY));
+	NEED_OK(filemap_resize(map, MUCH, &error));
+	NEED(disk_touch(map) == 0);
+	filemap_close(map);
+	return 0;
+}
+
 static int slices(const char *root)
 {
 	struct filemap *map;
@@ -171,6 +188,16 @@ static void growth_above_the_limit_is_efbig_and_changes_nothing(void **state)
 	assert_ok(t_in_child(limited_growing, *state));
 }
 
+static int limited_growing_after_a_change(void *context)
+{
+	return in_limited_child(context, growing_after_a_change);
+}
+
+static void limit_that_is_set_after_opening_is_efbig_too(void **state)
+{
+	assert_ok(t_in_child(limited_growing_after_a_change, *state));
+}
+
 static void slices_above_the_limit_are_efbig_and_those_before_fill_it(void **state)
 {
 	assert_ok(t_in_child(limited_slices, *state));
@@ -188,6 +215,7 @@ static void log_above_the_limit_is_efbig_and_goes_on_without_it(void **state)
 
 T_MAIN(T_TEST(opening_above_the_limit_is_efbig_and_changes_nothing),
        T_TEST(growth_above_the_limit_is_efbig_and_changes_nothing),
+       T_TEST(limit_that_is_set_after_opening_is_efbig_too),
        T_TEST(slices_above_the_limit_are_efbig_and_those_before_fill_it),
        T_TEST(new_files_above_the_limit_are_efbig_and_leave_nothing),
        T_TEST(log_above_the_limit_is_efbig_and_goes_on_without_it))

@@ -129,12 +129,6 @@ int fm__sys_ftruncate(int fd, uint64_t size)
 	return (int)fm__size_limit_leave(&guard, FM_RETRY(ftruncate(fd, length)));
 }
 
-bool fm__sys_size_is_limited(void)
-{
-	struct rlimit limit;
-	return getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur != RLIM_INFINITY;
-}
-
 static int allocate(int fd, int mode, uint64_t offset, uint64_t length)
 {
 	off_t start, size;
@@ -146,11 +140,6 @@ static int allocate(int fd, int mode, uint64_t offset, uint64_t length)
 	if (r < 0)
 		return r;
 	return FM_RETRY(fallocate(fd, mode, start, size));
-}
-
-int fm__sys_allocate(int fd, uint64_t offset, uint64_t length)
-{
-	return allocate(fd, 0, offset, length);
 }
 
 int fm__sys_fallocate(int fd, int mode, uint64_t offset, uint64_t length)
