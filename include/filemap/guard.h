@@ -19,7 +19,8 @@
  *   not help against a fault). Only the stack may differ: ours runs on the alternate one if the thread has one.
  * - Whoever installs a handler after us sees our faults first. If it hands on what is not its own to its
  *   predecessor (as the JVM, Go and most crash reporters do) all is well; if it does not, a fault in a guarded
- *   access ends as it decides. filemap_guard_state() tells whether ours is on top.
+ *   access ends as it decides: Python's faulthandler then ends the program, so enable it first.
+ *   filemap_guard_state() tells whether ours is on top. A JVM with -Xcheck:jni warns of our handler; that is all.
  * - A fault is claimed only if this thread is in a guarded access just now and the address lies in what that
  *   access touches of the mapping. A fault in the caller's own buffer is the caller's.
  * - The handler allocates nothing, takes no lock and prints nothing. It returns to the guarded access by a
@@ -75,8 +76,8 @@ struct filemap_fault {
  *
  * @param reterr  Written on failure only; may be NULL.
  * @retval 0              Installed: guarded accesses of all threads use it from now on.
- * @retval FILEMAP_EBUSY  It lies below the handlers of others eight times already (each time it was given up
- *                        while another one was on top, and then wanted again).
+ * @retval FILEMAP_EBUSY  The process had sixteen different handlers before ours already, one after the other; each
+ *                        is remembered, as somebody may still hand on to ours expecting it.
  * @retval -EAGAIN, -ENOMEM  The system has no memory for the bookkeeping of forks.
  * @retval -errno         As sigaction(2) said. Nothing is changed after a failure.
  * Any thread, at any time; not from a signal handler. Does not block. @since 0.1
@@ -100,7 +101,8 @@ FILEMAP_API int filemap_guard_uninstall(void);
  * Say that the program's own handler of SIGBUS calls filemap_fault_dispatch() first.
  *
  * Nothing is installed; guarded accesses rely on that handler from now on. Counted, like
- * filemap_guard_install(), and given up by filemap_guard_disown().
+ * filemap_guard_install(), and given up by filemap_guard_disown(). For what is not claimed that handler may jump
+ * out of guarded reads and writes, but not out of the body of a filemap_guarded_call().
  *
  * @retval 0  Always.
  * Any thread. Does not block. @since 0.1
@@ -172,7 +174,8 @@ FILEMAP_API int filemap_guarded_read(const struct filemap *map, size_t offset, v
  * Copy bytes into the window; otherwise as filemap_guarded_read().
  *
  * CHECK_END looks at the size afterwards: what was stored behind the end of the file, in its last page, is
- * in no file. After FILEMAP_EFAULT the bytes below ret_fault->offset are stored.
+ * in no file. After FILEMAP_EFAULT the bytes below ret_fault->offset are stored, and of those from there on any may
+ * be, too: a copy need not go forwards.
  *
  * @param from  Borrowed.
  * @retval FILEMAP_EMODE  The mapping is not writable now.

@@ -3,13 +3,13 @@
  * handler: owns the disposition of SIGBUS while somebody wants it, and remembers whose it was.
  *
  * Invariant: every fault that is no guard's reaches the handler that was there before, as the kernel would
- * have called it. Once set, what is remembered is not changed while ours can be called: the handler reads it without a
- * lock.
+ * have called it. Once set, what is remembered is never changed: the handler reads it without a lock.
  *
  * When ours is given up while another one is on top, it stays below that one, and what it remembers stays,
- * too. Wanted again, it goes on top of the other one, which may hand on to ours below: so each time is a level, with
- * a function of its own. By that function each level knows whom to hand on to, and who takes his handler away puts
- * the right one back.
+ * too. Wanted again, it goes on top of the other one, which may hand on to ours below: so there is a level for each
+ * one that was replaced, with a function of its own. By that function each level knows whom to hand on to, and who
+ * takes his handler away puts the right one back. Nobody can tell who kept the address of a function of ours, or
+ * which thread is about to enter it: so a level is never used for another one.
  */
 #include <pthread.h>
 #include <string.h>
@@ -20,13 +20,13 @@
 #include "fault/guard.h"
 #include "sys/sys.h"
 
-#define LEVELS 8
+#define LEVELS 16
 
 static struct level {
 	struct sigaction action; /* whom to hand on to */
 	bool spent;              /* atomic; SA_RESETHAND: it was called once */
 } levels[LEVELS];
-static int level_count;               /* under the mutex */
+static int level_count;               /* those that are set; atomic; changed under the mutex */
 static unsigned installers, adopters; /* atomic; changed under the mutex */
 unsigned fm__guard_users;             /* their sum */
 
@@ -90,13 +90,16 @@ static bool is_spent(struct level *level)
 	return __atomic_exchange_n(&level->spent, true, __ATOMIC_RELAXED);
 }
 
+/* The default and the ignoring one are what they are by their address, whatever the flags say. */
 static void hand_on(struct level *level, int signo, siginfo_t *info, void *ucontext)
 {
 	const struct sigaction *action = &level->action;
 
-	if (!(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_DFL)
+	(void)__atomic_load_n(&level_count,
+			      __ATOMIC_ACQUIRE); /* seen, as the kernel calls us: so is what was set */
+	if (action->sa_handler == SIG_DFL)
 		die(info);
-	else if (!(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_IGN)
+	else if (action->sa_handler == SIG_IGN)
 		ignore(info);
 	else if (is_spent(level))
 		die(info);
@@ -127,9 +130,18 @@ HANDLER(4)
 HANDLER(5)
 HANDLER(6)
 HANDLER(7)
+HANDLER(8)
+HANDLER(9)
+HANDLER(10)
+HANDLER(11)
+HANDLER(12)
+HANDLER(13)
+HANDLER(14)
+HANDLER(15)
 
-static void (*const handlers[LEVELS])(int, siginfo_t *, void *) = {on_bus_0, on_bus_1, on_bus_2, on_bus_3,
-								   on_bus_4, on_bus_5, on_bus_6, on_bus_7};
+static void (*const handlers[LEVELS])(int, siginfo_t *, void *) = {
+	on_bus_0, on_bus_1, on_bus_2,  on_bus_3,  on_bus_4,  on_bus_5,  on_bus_6,  on_bus_7,
+	on_bus_8, on_bus_9, on_bus_10, on_bus_11, on_bus_12, on_bus_13, on_bus_14, on_bus_15};
 
 /* The level of ours that a disposition calls, or -1. */
 static int level_of(const struct sigaction *action)
@@ -151,22 +163,44 @@ static int set_ours(int level)
 	return fm__sys_set_action(SIGBUS, &action);
 }
 
+static bool is_same(const struct sigaction *a, const struct sigaction *b)
+{
+	if (a->sa_sigaction != b->sa_sigaction || a->sa_flags != b->sa_flags)
+		return false;
+	for (int signo = 1; signo < NSIG; signo++)
+		if (sigismember(&a->sa_mask, signo) != sigismember(&b->sa_mask, signo))
+			return false;
+	return true;
+}
+
+/* The level that hands on to somebody: a new one for each, the same one each time. */
+static int find_level(const struct sigaction *current)
+{
+	int i = 0;
+
+	while (i < level_count && !is_same(&levels[i].action, current))
+		i++;
+	if (i == LEVELS)
+		return FILEMAP_EBUSY;
+	if (i == level_count) {
+		levels[i].action = *current;
+		__atomic_store_n(&level_count, i + 1, __ATOMIC_RELEASE);
+	}
+	/* Who is there can be called once more. */
+	__atomic_store_n(&levels[i].spent, false, __ATOMIC_RELAXED);
+	return i;
+}
+
 /* A level of ours that is on top already, because what lay above it was taken away, will do. */
 static int push(void)
 {
 	struct sigaction current;
-	int r = fm__sys_get_action(SIGBUS, &current);
+	int level, r = fm__sys_get_action(SIGBUS, &current);
 
 	if (r < 0 || level_of(&current) >= 0)
 		return r;
-	if (level_count == LEVELS)
-		return FILEMAP_EBUSY;
-	levels[level_count].action = current;
-	levels[level_count].spent = false;
-	r = set_ours(level_count);
-	if (r >= 0)
-		level_count++;
-	return r;
+	level = find_level(&current);
+	return level < 0 ? level : set_ours(level);
 }
 
 /* What the kernel would have by now: the default for a handler that was to be called once, and was. */
@@ -193,10 +227,7 @@ static int pop(void)
 	if (level < 0)
 		return 0;
 	action = before_ours(&levels[level]);
-	r = fm__sys_set_action(SIGBUS, &action);
-	if (r >= 0 && level == level_count - 1)
-		level_count--;
-	return r;
+	return fm__sys_set_action(SIGBUS, &action);
 }
 
 static void count_one(unsigned *count, unsigned by)

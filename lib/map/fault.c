@@ -20,19 +20,18 @@ static unsigned char *page_of(const struct filemap *map, size_t offset)
 	return (unsigned char *)(at & ~(uintptr_t)(fm__filemap_page(map) - 1));
 }
 
-/* A private copy must not come to be because somebody wanted to know. */
-static bool can_be_had(const struct filemap *map, size_t offset, bool stores)
+static bool can_be_loaded(const struct filemap *map, size_t offset)
 {
-	unsigned char *at = page_of(map, offset);
 	size_t done;
+	return fm__own_peek(page_of(map, offset), 1, 1, &done) >= 0;
+}
 
-	if (map->kind == FM_KIND_BORROWED) /* what comes before may be nobody's */
-		at = (unsigned char *)(uintptr_t)map->view.data + offset;
-	if (fm__own_peek(at, 1, 1, &done) < 0)
-		return false;
-	if (!stores || map->mode != FILEMAP_WRITE || map->frozen != FM_THAWED)
+/* A private copy must not come to be because somebody wanted to know. */
+static bool can_be_stored(const struct filemap *map, size_t offset)
+{
+	if (map->mode != FILEMAP_WRITE || map->frozen != FM_THAWED)
 		return true;
-	return fm__sys_touch_own(at) >= 0;
+	return fm__sys_touch_own(page_of(map, offset)) >= 0;
 }
 
 static bool is_in_hole(int fd, uint64_t offset)
@@ -47,6 +46,16 @@ static bool is_full(int fd)
 	return fm__sys_free_blocks(fd, &blocks) >= 0 && blocks == 0;
 }
 
+/* A load wants no block, but for what some file systems put into a hole, and for huge pages: a full disk is not why
+ * it failed. */
+static bool lacks_space(const struct filemap *map, uint64_t at, bool loads)
+{
+	int fd = fm__filemap_fd(map);
+	if (is_in_hole(fd, at))
+		return true;
+	return (loads || fm__filemap_page(map) > fm__sys_page_size()) && is_full(fd);
+}
+
 /* Others may cut the file and grow it again between one look and the next: a few of them have to agree. */
 #define LOOKS 3
 
@@ -54,6 +63,7 @@ static uint32_t cause_in_file(const struct filemap *map, size_t offset, bool sto
 {
 	uint64_t at = fm__align_down(map->window.offset + offset, fm__sys_page_size());
 	int fd = fm__filemap_fd(map);
+	bool loads = false;
 
 	for (int i = 0; i < LOOKS; i++) {
 		struct stat status;
@@ -61,16 +71,19 @@ static uint32_t cause_in_file(const struct filemap *map, size_t offset, bool sto
 			return FILEMAP_FAULT_UNKNOWN;
 		if (at >= (uint64_t)status.st_size)
 			return FILEMAP_FAULT_PAST_END;
-		if (can_be_had(map, offset, stores))
+		loads = can_be_loaded(map, offset);
+		if (loads && (!stores || can_be_stored(map, offset)))
 			return FILEMAP_FAULT_UNKNOWN;
 	}
-	return is_full(fd) || is_in_hole(fd, at) ? FILEMAP_FAULT_NO_SPACE : FILEMAP_FAULT_IO;
+	return lacks_space(map, at, loads) ? FILEMAP_FAULT_NO_SPACE : FILEMAP_FAULT_IO;
 }
 
 /* Private memory is lost with the swap device; huge pages, by sharing a pool that is too small. */
 static uint32_t cause_in_memory(const struct filemap *map, size_t offset, bool stores)
 {
-	if (map->kind == FM_KIND_BORROWED || can_be_had(map, offset, stores))
+	if (map->kind == FM_KIND_BORROWED)
+		return FILEMAP_FAULT_UNKNOWN;
+	if (can_be_loaded(map, offset) && (!stores || can_be_stored(map, offset)))
 		return FILEMAP_FAULT_UNKNOWN;
 	return map->flags & (FILEMAP_HUGE_2M | FILEMAP_HUGE_1G) ? FILEMAP_FAULT_NO_SPACE : FILEMAP_FAULT_IO;
 }

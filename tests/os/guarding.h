@@ -37,7 +37,7 @@ static inline int missed(const char *condition, const char *file, int line, int 
 }
 
 /* A load that happens: valgrind leaves out those whose value nobody uses. */
-static volatile unsigned char loaded;
+static _Thread_local volatile unsigned char loaded;
 
 static inline unsigned char load(const void *at)
 {

@@ -115,6 +115,25 @@ static int call_on_three(void *context)
 }
 CHILD_CASE(fault_in_one_of_several_maps_tells_which_and_its_page, call_on_three)
 
+static int call_without_handler(void *context)
+{
+	struct filemap *sealed;
+	struct stage stage;
+
+	MUST(stage_open(&stage, t_path(context, "file"), FILEMAP_READ, 0) == 0);
+	MUST(filemap_snapshot_map(stage.map, 0, FILEMAP_TO_END, &sealed, NULL) == 0);
+	const struct filemap *const maps[] = {sealed, stage.map, NULL, sealed};
+	struct touch one = {.map = sealed};
+	for (size_t from = 0; from < 2; from++)
+		MUST(filemap_guarded_call(maps + from, 4 - from, touch, &one, NULL, NULL) == FILEMAP_EMODE);
+	MUST(one.reached == 0);
+	MUST(filemap_guarded_call(maps + 2, 2, touch, &one, NULL, NULL) == 0 && one.reached == 2);
+	filemap_close(sealed);
+	stage_close(&stage);
+	return 0;
+}
+CHILD_CASE(one_of_several_maps_that_cannot_be_guarded_refuses_the_call, call_without_handler)
+
 static int call_well(void *context)
 {
 	struct stage stages[3] = {{.fd = -1}};
@@ -412,33 +431,80 @@ static void thread_whose_stack_is_nearly_full_faults_on_its_alternate_one(void *
 		      "frames of sanitizers, or of a machine with few registers, are of another size");
 }
 
-/* Armed again after a jump out of it: the kernel does that only for a handler that returns. */
-static int fault_on_disarmed_stack(void *context)
-{
 #ifndef SS_AUTODISARM
 #define SS_AUTODISARM (1u << 31)
 #endif
-	const stack_t stack = {
-		.ss_sp = malloc(64 * 1024), .ss_size = 64 * 1024, .ss_flags = (int)SS_AUTODISARM};
+
+/* Armed again after a jump out of it: the kernel does that only for a handler that returns. */
+static int fault_on(const stack_t *stack, void *context)
+{
+	const stack_t none = {.ss_flags = SS_DISABLE};
 	struct stage stages[3] = {{.fd = -1}};
 	struct nest nest;
 	stack_t after;
 
-	if (is_valgrind() || sigaltstack(&stack, NULL) != 0)
+	if (is_valgrind() || sigaltstack(stack, NULL) != 0)
 		return SKIPPED;
 	MUST(start_nest(&nest, context, stages) == 0);
 	for (int i = 0; i < 3; i++) {
 		MUST(filemap_guarded_call(nest.maps, 1, fault_in_a, &nest, NULL, NULL) == FILEMAP_EFAULT);
 		MUST(sigaltstack(NULL, &after) == 0);
-		MUST(after.ss_sp == stack.ss_sp && after.ss_flags == stack.ss_flags);
+		MUST(after.ss_sp == stack->ss_sp && after.ss_flags == stack->ss_flags);
 	}
+	MUST(sigaltstack(&none, NULL) == 0);
 	close_three(stages);
 	return 0;
+}
+
+static int fault_on_disarmed_stack(void *context)
+{
+	const stack_t stack = {
+		.ss_sp = malloc(64 * 1024), .ss_size = 64 * 1024, .ss_flags = (int)SS_AUTODISARM};
+	const int r = fault_on(&stack, context);
+
+	free(stack.ss_sp);
+	return r;
 }
 
 static void alternate_stack_that_disarms_itself_is_armed_after_a_fault(void **state)
 {
 	must_in_child(state, fault_on_disarmed_stack, "no alternate stacks that disarm themselves");
+}
+
+struct above {
+	stack_t stack;
+	void *dir;
+	int result;
+};
+
+static void *run_below(void *context)
+{
+	struct above *above = context;
+	above->result = fault_on(&above->stack, above->dir);
+	return NULL;
+}
+
+/* Checked jumps (_FORTIFY_SOURCE) take a way down to the thread's stack for a broken one, if they know no better. */
+static int fault_above_stack(void *context)
+{
+	const size_t half = (size_t)1 << 22; /* sanitizers want a lot */
+	unsigned char *both =
+		mmap(NULL, 2 * half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct above above = {
+		{.ss_sp = both + half, .ss_size = half, .ss_flags = (int)SS_AUTODISARM}, context, 1};
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	MUST(both != MAP_FAILED && pthread_attr_init(&attributes) == 0);
+	MUST(pthread_attr_setstack(&attributes, both, half) == 0);
+	MUST(pthread_create(&thread, &attributes, run_below, &above) == 0 && pthread_join(thread, NULL) == 0);
+	MUST(pthread_attr_destroy(&attributes) == 0 && munmap(both, 2 * half) == 0);
+	return above.result;
+}
+
+static void alternate_stack_that_disarms_itself_may_lie_above_the_thread_s(void **state)
+{
+	must_in_child(state, fault_above_stack, "no alternate stacks that disarm themselves");
 }
 
 /* ---- forks ---- */
@@ -527,6 +593,7 @@ CHILD_CASE(sixteen_threads_fault_in_bodies_within_bodies, call_on_threads)
 
 T_MAIN(T_TEST(fault_in_one_of_several_maps_tells_which_and_its_page),
        T_TEST(body_that_returns_is_a_success_and_wrong_arguments_are_refused),
+       T_TEST(one_of_several_maps_that_cannot_be_guarded_refuses_the_call),
        T_TEST(call_on_pages_that_were_kept_from_a_child_is_eforked),
        T_TEST(fault_in_the_outer_map_abandons_the_inner_call_as_well),
        T_TEST(fault_in_the_outermost_map_leaves_hundreds_of_calls),
@@ -534,5 +601,6 @@ T_MAIN(T_TEST(fault_in_one_of_several_maps_tells_which_and_its_page),
        T_TEST(handler_that_jumps_out_of_a_body_leaves_nothing_behind),
        T_TEST(thread_whose_stack_is_nearly_full_faults_on_its_alternate_one),
        T_TEST(alternate_stack_that_disarms_itself_is_armed_after_a_fault),
+       T_TEST(alternate_stack_that_disarms_itself_may_lie_above_the_thread_s),
        T_TEST(child_forked_in_a_body_faults_there_by_itself),
        T_TEST(sixteen_threads_fault_in_bodies_within_bodies))

@@ -130,6 +130,50 @@ static int hand_on_nodefer(void *context)
 }
 NATIVE_CASE(handler_with_nodefer_that_repairs_a_fault_lets_the_program_go_on, hand_on_nodefer)
 
+/* Who adopted may be another part of the program: it is ours that is wanted, too. */
+static int install_after_adopting(void *context)
+{
+	struct stage stage;
+
+	MUST(open_cut(&stage, context) == 0 && filemap_guard_adopt() == 0);
+	MUST(filemap_guard_install(NULL) == 0 && guard_works(&stage) && filemap_guard_uninstall() == 0);
+	stage_close(&stage);
+	return 0;
+}
+CHILD_CASE(handler_is_installed_also_if_somebody_adopted, install_after_adopting)
+
+struct two_faults {
+	const unsigned char *foreign, *cut;
+};
+
+/* The first one is mended; the second one has to find the guard still there. */
+static int load_foreign_then_cut(void *context)
+{
+	const struct two_faults *faults = context;
+
+	(void)load(faults->foreign);
+	(void)load(faults->cut);
+	return 0;
+}
+
+static int mend_in_a_body(void *context)
+{
+	const unsigned char *foreign = foreign_bytes(context, page_size());
+	struct filemap_fault fault;
+	struct two_faults faults;
+	struct stage stage;
+
+	MUST(foreign && set_action(note_and_repair, 0, NULL) == 0 && open_cut(&stage, context) == 0);
+	MUST(filemap_guard_install(NULL) == 0);
+	faults = (struct two_faults){foreign, (const unsigned char *)filemap_data(stage.map) + page_size()};
+	MUST(filemap_guarded_call((const struct filemap *const[]){stage.map}, 1, load_foreign_then_cut,
+				  &faults, NULL, &fault) == FILEMAP_EFAULT);
+	MUST(fault.offset == page_size() && calls == 1 && last_address == foreign);
+	stage_close(&stage);
+	return 0;
+}
+NATIVE_CASE(handler_that_mends_a_foreign_fault_in_a_body_leaves_its_guard, mend_in_a_body)
+
 static int hand_on_plainly(void *context)
 {
 	unsigned char *foreign = foreign_bytes(context, 2 * page_size());
@@ -221,6 +265,8 @@ static int give_back_spent(void *context)
 	MUST(set_action(note_and_jump, (int)SA_RESETHAND, NULL) == 0 && filemap_guard_install(NULL) == 0);
 	MUST(raise(SIGBUS) == 0 && calls == 1 && filemap_guard_uninstall() == 0);
 	MUST(sigaction(SIGBUS, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
+	MUST(set_action(note_and_jump, (int)SA_RESETHAND, NULL) == 0 && filemap_guard_install(NULL) == 0);
+	MUST(raise(SIGBUS) == 0 && calls == 2 && filemap_guard_uninstall() == 0); /* a new time */
 	return 0;
 }
 CHILD_CASE(handler_for_one_time_that_was_called_is_not_put_back, give_back_spent)
@@ -256,26 +302,43 @@ static int default_buffer(void *context)
 	return filemap_guarded_read(stage.map, 0, foreign, 1, 0, NULL) == 0 ? 0 : 1;
 }
 
+/* As some runtimes write it: the flag means nothing for these two. */
+static int default_with_siginfo(void *context)
+{
+	unsigned char *foreign = foreign_bytes(context, page_size());
+
+	MUST(foreign && set_plain(SIG_DFL, SA_SIGINFO | SA_RESTART) == 0 && filemap_guard_install(NULL) == 0);
+	(void)load(foreign);
+	return 0;
+}
+
 static void default_action_kills_by_the_signal_itself(void **state)
 {
+	assert_int_equal(t_in_child(default_with_siginfo, *state), -SIGBUS);
 	assert_int_equal(t_in_child(default_fault, *state), -SIGBUS);
 	assert_int_equal(t_in_child(default_kill, *state), -SIGBUS);
 	assert_int_equal(t_in_child(default_buffer, *state), -SIGBUS);
 }
 
-static int ignore_sent(void *context)
+static int ignore_sent_with(void *context, int flags)
 {
 	const union sigval value = {.sival_int = 1};
 	struct sigaction before;
 	struct stage stage;
 
-	MUST(set_plain(SIG_IGN, 0) == 0 && open_cut(&stage, context) == 0);
+	MUST(set_plain(SIG_IGN, flags) == 0 && open_cut(&stage, context) == 0);
 	MUST(sigaction(SIGBUS, NULL, &before) == 0 && filemap_guard_install(NULL) == 0);
 	MUST(kill(getpid(), SIGBUS) == 0 && raise(SIGBUS) == 0 && sigqueue(getpid(), SIGBUS, value) == 0);
 	MUST(guard_works(&stage) && kill(getpid(), SIGBUS) == 0);
 	MUST(filemap_guard_uninstall() == 0 && is_action(&before));
 	stage_close(&stage);
 	return 0;
+}
+
+static int ignore_sent(void *context)
+{
+	MUST(ignore_sent_with(context, 0) == 0);
+	return ignore_sent_with(context, SA_SIGINFO);
 }
 CHILD_CASE(ignored_signal_that_was_sent_is_ignored, ignore_sent)
 
@@ -296,7 +359,7 @@ static void ignored_fault_kills_all_the_same(void **state)
 
 /* ---- handlers that come later: each hands on what is not its own ---- */
 
-#define HOSTS 9
+#define HOSTS 17
 
 static struct sigaction below[HOSTS];
 static volatile sig_atomic_t host_calls[HOSTS];
@@ -327,9 +390,18 @@ HOST(5)
 HOST(6)
 HOST(7)
 HOST(8)
+HOST(9)
+HOST(10)
+HOST(11)
+HOST(12)
+HOST(13)
+HOST(14)
+HOST(15)
+HOST(16)
 
-static void (*const hosts[HOSTS])(int, siginfo_t *, void *) = {host_0, host_1, host_2, host_3, host_4,
-							       host_5, host_6, host_7, host_8};
+static void (*const hosts[HOSTS])(int, siginfo_t *, void *) = {
+	host_0, host_1,  host_2,  host_3,  host_4,  host_5,  host_6,  host_7, host_8,
+	host_9, host_10, host_11, host_12, host_13, host_14, host_15, host_16};
 
 static int come_on_top(int number, int flags)
 {
@@ -407,7 +479,7 @@ static int go_under_often(void *context)
 	struct stage stage;
 
 	MUST(foreign && open_cut(&stage, context) == 0 && set_action(note_and_jump, 0, NULL) == 0);
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 16; i++) {
 		MUST(filemap_guard_install(NULL) == 0);
 		for (int round = 0; round < 3; round++) {
 			memset((void *)host_calls, 0, sizeof host_calls);
@@ -420,14 +492,153 @@ static int go_under_often(void *context)
 	MUST(filemap_guard_install(&error) == FILEMAP_EBUSY && error.code == FILEMAP_EBUSY);
 	MUST(filemap_guard_state() == 0 && filemap_guard_uninstall() == FILEMAP_EMODE);
 	memset((void *)host_calls, 0, sizeof host_calls);
-	MUST(foreign_fault_escapes(foreign) && host_calls[0] == 1 && host_calls[7] == 1);
-	MUST(sigaction(SIGBUS, &below[7], NULL) == 0); /* the last one goes: ours is on top */
+	MUST(foreign_fault_escapes(foreign) && host_calls[0] == 1 && host_calls[15] == 1);
+	MUST(sigaction(SIGBUS, &below[15], NULL) == 0); /* the last one goes: ours is on top */
 	MUST(filemap_guard_install(NULL) == 0 && guard_works(&stage) && foreign_fault_escapes(foreign));
 	MUST(filemap_guard_uninstall() == 0);
 	stage_close(&stage);
 	return 0;
 }
-CHILD_CASE(eighth_time_below_others_is_the_last, go_under_often)
+CHILD_CASE(ours_above_the_sixteenth_different_handler_is_the_last, go_under_often)
+
+/* One comes and goes around each time ours is given up and wanted again: nothing is used up by that. */
+static int come_and_go(void *context)
+{
+	unsigned char *foreign = foreign_bytes(context, page_size());
+	struct sigaction before;
+	struct stage stage;
+
+	MUST(foreign && open_cut(&stage, context) == 0 && set_action(note_and_jump, 0, NULL) == 0);
+	MUST(sigaction(SIGBUS, NULL, &before) == 0);
+	for (int i = 0; i < 100; i++) {
+		MUST(filemap_guard_install(NULL) == 0 && come_on_top(0, 0) == 0);
+		MUST(filemap_guard_uninstall() == 0 && filemap_guard_install(NULL) == 0);
+		MUST(sigaction(SIGBUS, &below[0], NULL) == 0); /* what it found is ours: an older level */
+		MUST(filemap_guard_state() == (FILEMAP_GUARD_INSTALLED | FILEMAP_GUARD_ON_TOP));
+		host_calls[0] = 0;
+		MUST(guard_works(&stage) && foreign_fault_escapes(foreign) && host_calls[0] == 0);
+		MUST(filemap_guard_uninstall() == 0 && is_action(&before));
+	}
+	stage_close(&stage);
+	return 0;
+}
+CHILD_CASE(handlers_that_come_and_go_again_use_nothing_up, come_and_go)
+
+/* From the top of the chain down through those above ours. */
+static bool is_ours_reached(void)
+{
+	struct sigaction at;
+	int i;
+
+	(void)sigaction(SIGBUS, NULL, &at);
+	do {
+		for (i = 0; i < HOSTS && at.sa_sigaction != hosts[i]; i++)
+			;
+		if (i < HOSTS)
+			at = below[i];
+	} while (i < HOSTS);
+	return at.sa_sigaction != note_and_jump;
+}
+
+struct order {
+	struct t_dir *dir;
+	unsigned random;
+};
+
+static unsigned next_of(struct order *order, unsigned limit)
+{
+	order->random = order->random * 1103515245u + 12345u;
+	return (order->random >> 16) % limit;
+}
+
+/* Each comes once and goes once, in whatever order; what it puts back may be out of date by then. */
+static int step_at_random(struct order *order, int *come, bool gone[], bool *wanted)
+{
+	const int one = *come == 0 ? 0 : (int)next_of(order, (unsigned)*come);
+
+	switch (next_of(order, 4)) {
+	case 0:
+		return *come == 12 ? 0 : come_on_top((*come)++, next_of(order, 2) ? SA_NODEFER : 0);
+	case 1:
+		if (*come == 0 || gone[one])
+			return 0;
+		gone[one] = true;
+		return sigaction(SIGBUS, &below[one], NULL);
+	default:
+		*wanted = !*wanted;
+		return *wanted ? filemap_guard_install(NULL) : filemap_guard_uninstall();
+	}
+}
+
+static int come_and_go_at_random(void *context)
+{
+	struct order *order = context;
+	unsigned char *foreign = foreign_bytes(order->dir, page_size());
+	bool gone[HOSTS] = {false}, wanted = false;
+	int come = 0;
+	struct stage stage;
+
+	MUST(foreign && open_cut(&stage, order->dir) == 0 && set_action(note_and_jump, 0, NULL) == 0);
+	for (int i = 0; i < 60; i++) {
+		MUST(step_at_random(order, &come, gone, &wanted) == 0);
+		memset((void *)host_calls, 0, sizeof host_calls);
+		MUST(foreign_fault_escapes(foreign));
+		for (int j = 0; j < HOSTS; j++)
+			MUST(host_calls[j] <= 1);
+		stage.code = wanted ? BUS_ADRERR : 0;
+		MUST((wanted && !is_ours_reached()) || guard_works(&stage));
+	}
+	stage_close(&stage);
+	return 0;
+}
+
+static void handlers_that_come_and_go_in_any_order_are_called_once_each(void **state)
+{
+	struct order order = {.dir = *state};
+
+	for (unsigned seed = 1; seed <= 40; seed++) {
+		order.random = seed * 7919;
+		const int r = t_in_child(come_and_go_at_random, &order);
+		if (r != 0)
+			printf("seed %u\n", seed);
+		assert_int_equal(r, 0);
+	}
+}
+
+/* Whoever was about to hand on finds whom it was to hand on to, not half of one and half of another. */
+static void *send_until(void *context)
+{
+	while (!__atomic_load_n((const int *)context, __ATOMIC_ACQUIRE))
+		raise(SIGBUS);
+	return NULL;
+}
+
+static void count_quietly(int signo, siginfo_t *info, void *ucontext)
+{
+	if (signo != SIGBUS || info == NULL || ucontext == NULL)
+		_exit(99);
+}
+
+static int change_below_ours(void *context)
+{
+	pthread_t threads[3];
+	int stop = 0;
+
+	(void)context;
+	MUST(set_plain(SIG_IGN, 0) == 0);
+	for (int i = 0; i < 3; i++)
+		MUST(pthread_create(&threads[i], NULL, send_until, &stop) == 0);
+	for (int i = 0; i < 4000; i++) {
+		MUST((i % 2 ? set_plain(SIG_IGN, 0) : set_action(count_quietly, 0, NULL)) == 0);
+		MUST(filemap_guard_install(NULL) == 0);
+		MUST(filemap_guard_uninstall() == 0);
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+	for (int i = 0; i < 3; i++)
+		MUST(pthread_join(threads[i], NULL) == 0);
+	return 0;
+}
+CHILD_CASE(signals_that_come_while_ours_comes_and_goes_reach_a_whole_handler, change_below_ours)
 
 /* ---- counting ---- */
 
@@ -521,6 +732,8 @@ CHILD_CASE(threads_install_and_give_up_at_once, change_at_once)
 
 T_MAIN(T_TEST(handler_before_ours_gets_foreign_faults_with_its_mask),
        T_TEST(handler_with_nodefer_that_repairs_a_fault_lets_the_program_go_on),
+       T_TEST(handler_that_mends_a_foreign_fault_in_a_body_leaves_its_guard),
+       T_TEST(handler_is_installed_also_if_somebody_adopted),
        T_TEST(plain_handler_before_ours_is_called_with_the_number),
        T_TEST(handler_that_mends_the_caller_s_buffer_lets_the_copy_go_on),
        T_TEST(fault_in_the_caller_s_buffer_is_the_program_s_also_if_it_jumps_out),
@@ -530,6 +743,9 @@ T_MAIN(T_TEST(handler_before_ours_gets_foreign_faults_with_its_mask),
        T_TEST(ignored_fault_kills_all_the_same), T_TEST(handlers_before_and_after_ours_each_get_their_own),
        T_TEST(handler_after_ours_may_have_nodefer),
        T_TEST(guard_wanted_again_above_another_handler_makes_no_circle),
-       T_TEST(eighth_time_below_others_is_the_last),
+       T_TEST(ours_above_the_sixteenth_different_handler_is_the_last),
+       T_TEST(handlers_that_come_and_go_again_use_nothing_up),
+       T_TEST(handlers_that_come_and_go_in_any_order_are_called_once_each),
+       T_TEST(signals_that_come_while_ours_comes_and_goes_reach_a_whole_handler),
        T_TEST(installing_and_adopting_are_counted_and_the_state_tells),
        T_TEST(threads_install_and_give_up_at_once))

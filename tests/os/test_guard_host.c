@@ -167,6 +167,41 @@ static int dispatch_wrongly(void *context)
 }
 CHILD_CASE(dispatch_outside_of_guarded_access_is_false, dispatch_wrongly)
 
+struct told {
+	const struct filemap *map;
+	int code;
+};
+
+/* As a handler would be called; memory cannot be broken on purpose. */
+static int tell_within(void *context)
+{
+	const struct told *told = context;
+	siginfo_t info = {.si_code = told->code};
+
+	info.si_addr = (void *)((uintptr_t)filemap_data(told->map) + page_size() + 5);
+	(void)filemap_fault_dispatch(SIGBUS, &info, NULL);
+	return 0;
+}
+
+static int dispatch_each_code(void *context)
+{
+	const int codes[] = {BUS_ADRERR, BUS_OBJERR, 4 /* BUS_MCEERR_AR */};
+	struct filemap_fault fault;
+	struct stage stage;
+
+	MUST(open_cut(&stage, context) == 0 && filemap_guard_adopt() == 0);
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+		struct told told = {stage.map, codes[i]};
+		MUST(filemap_guarded_call((const struct filemap *const[]){stage.map}, 1, tell_within, &told,
+					  NULL, &fault) == FILEMAP_EFAULT);
+		MUST(fault.signal_code == codes[i] && fault.offset == page_size());
+		MUST(fault.cause == (i == 2 ? FILEMAP_FAULT_HWPOISON : FILEMAP_FAULT_PAST_END));
+	}
+	stage_close(&stage);
+	return 0;
+}
+CHILD_CASE(dispatch_takes_faults_of_each_kind, dispatch_each_code)
+
 struct asked {
 	struct stage *stage;
 	int yes;
@@ -272,6 +307,76 @@ static int adopt_with_foreign(void *context)
 }
 CHILD_CASE(adopted_handler_gets_what_is_not_ours, adopt_with_foreign)
 
+/* What was on the stack is not any more. */
+static void __attribute__((noinline)) overwrite_stack(void)
+{
+	volatile unsigned char bytes[16384];
+	memset((void *)bytes, 0x5A, sizeof bytes);
+}
+
+static int jump_out_of_copy(void *context)
+{
+	const size_t p = page_size();
+	unsigned char *foreign = foreign_bytes(context, 2 * p), bytes[8];
+	struct stage stage;
+
+	gives_context = 1;
+	MUST(foreign && open_cut(&stage, context) == 0 && set_action(dispatch_first, 0, NULL) == 0);
+	MUST(filemap_guard_adopt() == 0);
+	for (volatile int i = 0; i < 8; i++) {
+		if (sigsetjmp(escape, 1) == 0) {
+			if (i % 2)
+				(void)filemap_guarded_read(stage.map, 3, foreign + p - 3, 8, 0, NULL);
+			else
+				(void)filemap_guarded_write(stage.map, 3, foreign + p - 3, 8, 0, NULL);
+			return 1;
+		}
+		overwrite_stack();
+		MUST(calls == 2 * i + 1);
+		if (sigsetjmp(escape, 1) == 0)
+			(void)load(foreign);
+		MUST(calls == 2 * i + 2 && faults(&stage));
+		MUST(filemap_guarded_read(stage.map, 0, bytes, 8, 0, NULL) == 0);
+	}
+	stage_close(&stage);
+	return 0;
+}
+CHILD_CASE(adopted_handler_that_jumps_out_of_a_copy_leaves_no_guard_behind, jump_out_of_copy)
+
+static void dispatch_or_mend(int signo, siginfo_t *info, void *ucontext)
+{
+	const uintptr_t mask = ~(uintptr_t)(page_size() - 1);
+
+	if (filemap_fault_dispatch(signo, info, ucontext))
+		_exit(99);
+	calls++;
+	(void)mmap((void *)((uintptr_t)info->si_addr & mask), page_size(), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+/* Across the end of the file, into and out of a buffer of two pages of which neither is there. */
+static int mend_in_copy(void *context)
+{
+	const size_t p = page_size();
+	struct filemap_fault fault;
+	struct stage stage;
+
+	MUST(open_cut(&stage, context) == 0 && set_action(dispatch_or_mend, 0, NULL) == 0);
+	MUST(filemap_guard_adopt() == 0);
+	for (int i = 0; i < 4; i++) {
+		unsigned char *foreign = foreign_bytes(context, 2 * p);
+		MUST(foreign != NULL);
+		const int r = i % 2 ? filemap_guarded_read(stage.map, 100, foreign + 100, p, 0, &fault)
+				    : filemap_guarded_write(stage.map, 100, foreign + 100, p, 0, &fault);
+		MUST(r == FILEMAP_EFAULT && fault.offset == p && fault.cause == FILEMAP_FAULT_PAST_END);
+		MUST(calls > 0 && calls <= 2 * (i + 1));
+		MUST(munmap(foreign, 2 * p) == 0);
+	}
+	stage_close(&stage);
+	return 0;
+}
+NATIVE_CASE(copy_whose_buffer_an_adopted_handler_mends_is_still_guarded, mend_in_copy)
+
 /* ---- errno, and the stack of the handler ---- */
 
 static int keep_errno(void *context)
@@ -338,7 +443,9 @@ static void our_handler_runs_on_the_alternate_stack(void **state)
 T_MAIN(T_TEST(fault_leaves_the_signal_mask_as_it_found_it),
        T_TEST(adopted_handler_may_have_any_flags_and_any_mask),
        T_TEST(dispatch_without_a_context_lets_the_signal_in_again),
-       T_TEST(dispatch_outside_of_guarded_access_is_false),
+       T_TEST(dispatch_takes_faults_of_each_kind), T_TEST(dispatch_outside_of_guarded_access_is_false),
        T_TEST(only_faults_of_the_kernel_at_guarded_addresses_are_claimed),
        T_TEST(signal_that_was_sent_is_not_claimed_by_a_body), T_TEST(adopted_handler_gets_what_is_not_ours),
-       T_TEST(errno_is_kept), T_TEST(our_handler_runs_on_the_alternate_stack))
+       T_TEST(adopted_handler_that_jumps_out_of_a_copy_leaves_no_guard_behind),
+       T_TEST(copy_whose_buffer_an_adopted_handler_mends_is_still_guarded), T_TEST(errno_is_kept),
+       T_TEST(our_handler_runs_on_the_alternate_stack))

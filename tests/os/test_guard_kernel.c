@@ -146,8 +146,10 @@ static int use_foreign_buffer(const struct t_dir *dir)
 	struct stage stage;
 
 	MUST(foreign && stage_open(&stage, t_path(dir, "file"), FILEMAP_WRITE, 0) == 0);
-	MUST(filemap_guarded_read(stage.map, 0, foreign, 9, 0, &fault) == -EFAULT);
-	MUST(filemap_guarded_write(stage.map, 0, foreign, 9, 0, &fault) == -EFAULT);
+	for (size_t start = 0; start < 4; start++) {
+		MUST(filemap_guarded_read(stage.map, 0, foreign + start, 9, 0, &fault) == -EFAULT);
+		MUST(filemap_guarded_write(stage.map, 0, foreign + start, 9, 0, &fault) == -EFAULT);
+	}
 	MUST(munmap(foreign, page_size()) == 0);
 	stage_close(&stage);
 	return 0;
@@ -237,6 +239,36 @@ static int block_signal(void *context)
 }
 CHILD_CASE(signals_may_all_be_blocked, block_signal)
 
+/* The process is named by its first thread, whose memory is gone once that has ended; the others go on. */
+static int copy_after_first(struct stage *stage)
+{
+	usleep(50000); /* for the first thread to end; a bit of what is tested is lost if it has not */
+	MUST(stage_cut(stage, 2 * page_size()) == 0);
+	MUST(try_ranges(stage, 2 * page_size(), read_step, false) == 0);
+	MUST(filemap_probe(stage->map, 0, 2 * page_size()) == 0);
+	MUST(write_one(stage, 2 * page_size(), 5, page_size(), 0) == 0);
+	return 0;
+}
+
+static void *run_after_first(void *context)
+{
+	const int r = copy_after_first(context);
+
+	fflush(NULL);
+	_exit(r);
+}
+
+static int end_first_thread(void *context)
+{
+	static struct stage stage;
+	pthread_t other;
+
+	MUST(stage_open(&stage, t_path(context, "file"), FILEMAP_WRITE, 0) == 0);
+	MUST(pthread_create(&other, NULL, run_after_first, &stage) == 0);
+	pthread_exit(NULL);
+}
+CHILD_CASE(threads_whose_first_one_has_ended_copy_as_before, end_first_thread)
+
 /* A call without guard for what nobody can change is fine; for a file there is no help. */
 static int return_seven(void *context)
 {
@@ -273,4 +305,5 @@ T_MAIN(T_TEST(kernel_s_copy_tells_the_same_as_a_handler),
        T_TEST(bad_buffer_of_the_caller_is_efault_and_no_fault_of_the_mapping),
        T_TEST(no_pipe_is_an_error_and_copies_nothing),
        T_TEST(program_s_handler_is_neither_changed_nor_called), T_TEST(signals_may_all_be_blocked),
+       T_TEST(threads_whose_first_one_has_ended_copy_as_before),
        T_TEST(guarded_call_without_handler_is_only_for_what_is_immutable))

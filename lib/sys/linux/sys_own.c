@@ -20,18 +20,24 @@ static int64_t count_or_errno(ssize_t n)
 	return n < 0 ? -errno : (int64_t)n;
 }
 
+/* The thread, not the process: that is named by its first thread, which has no memory any more once it has ended. */
+static pid_t this_task(void)
+{
+	return (pid_t)syscall(SYS_gettid);
+}
+
 int64_t fm__sys_read_own(void *to, const void *from, size_t length)
 {
 	const struct iovec local = {.iov_base = to, .iov_len = length};
 	const struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = length};
-	return count_or_errno(process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
+	return count_or_errno(process_vm_readv(this_task(), &local, 1, &remote, 1, 0));
 }
 
 int64_t fm__sys_write_own(void *to, const void *from, size_t length)
 {
 	const struct iovec local = {.iov_base = (void *)(uintptr_t)from, .iov_len = length};
 	const struct iovec remote = {.iov_base = to, .iov_len = length};
-	return count_or_errno(process_vm_writev(getpid(), &local, 1, &remote, 1, 0));
+	return count_or_errno(process_vm_writev(this_task(), &local, 1, &remote, 1, 0));
 }
 
 int64_t fm__sys_peek_own(const void *at, size_t stride, size_t count)
@@ -43,7 +49,7 @@ int64_t fm__sys_peek_own(const void *at, size_t stride, size_t count)
 	count = FM_MIN(count, FM_PEEK_MAX);
 	for (size_t i = 0; i < count; i++)
 		remote[i] = (struct iovec){.iov_base = (char *)(uintptr_t)at + i * stride, .iov_len = 1};
-	return count_or_errno(process_vm_readv(getpid(), &local, 1, remote, count, 0));
+	return count_or_errno(process_vm_readv(this_task(), &local, 1, remote, count, 0));
 }
 
 /*
