@@ -28,7 +28,9 @@
  *   handler (filemap_guard_install() or filemap_guard_adopt(), before the log is used) it is an error instead:
  *   append returns FILEMAP_EFAULT, and the log is poisoned as by a failed flush, for what was claimed can never be
  *   completed, nor what follows it acknowledged. The library's own threads are guarded, too. Without a handler
- *   the program dies of it; the next opening finds what was durable. Cutting `ctl` is the same.
+ *   the program dies of it; the next opening finds what was durable. Cutting `ctl` is the same. What nobody
+ *   touches is looked at, handler or not: each flush is followed by a look at the size of the segments, and what was cut
+ *   off never becomes durable. One that is cut and grown again in between goes unnoticed.
  * - A thread that dies inside append leaves a hole; no record behind it is ever published or durable. There
  *   is no cancellation point inside; filemap_log_stats() tells the age of the oldest open claim.
  * - A copied directory is a valid log if it was copied while no writer had it open. Opening it for writing gives
@@ -216,7 +218,8 @@ FILEMAP_API void filemap_log_close(struct filemap_log *log);
  * Not promised: durability, see filemap_log_wait().
  *
  * @param data    Borrowed; may be NULL if length is 0. Has to be readable: a fault in it is not guarded, and
- *                a hole in the log if the thread goes on elsewhere.
+ *                a hole in the log if the thread goes on elsewhere. A handler that was adopted (guard.h) must not
+ *                jump out of it.
  * @param length  Bytes; 0 is a record. At most (segment size - 8192) / 2 - 32.
  * @param ret     Position of the record, or NULL. Written on success only.
  *
@@ -293,7 +296,7 @@ FILEMAP_API int filemap_log_wait(struct filemap_log *log, uint64_t lsn, unsigned
  *
  * @retval 1                  filemap_log_durable() has advanced.
  * @retval 0                  It has not.
- * @retval FILEMAP_EPOISONED  A flush failed.
+ * @retval FILEMAP_EPOISONED  A flush failed, or a page of the log could not be had.
  * @retval FILEMAP_EFORKED    In a forked child.
  * @retval FILEMAP_EMODE      The log was opened without a queue, or the queue belongs to another thread.
  * @retval -EDEADLK           Called from a callback of the queue.

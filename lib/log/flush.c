@@ -2,11 +2,12 @@
 /*
  * Making frames durable (order rule O4): read `published`, flush the pages between `durable` and it, then
  * advance. Invariant: one flush is in flight at a time; `durable` moves only after every part of it
- * succeeded; any failure poisons, nothing is tried again. Usually a waiter leads on its own thread; a thread
- * takes over while many wait.
+ * succeeded and was still there; any failure poisons, nothing is tried again. Usually a waiter leads on its own
+ * thread; a thread takes over while many wait.
  */
 #include "base/util.h"
 #include "log/writer.h"
+#include "sys/sys.h"
 
 #define CROWD 4        /* waiters from which on the flusher thread leads */
 #define QUIET_ROUNDS 8 /* flushes with less than two waiters after which it stops */
@@ -39,6 +40,30 @@ static int flush_parts(struct filemap_log *log, uint64_t from, uint64_t to)
 	return 0;
 }
 
+static int check_part(const struct filemap_log *log, uint64_t n, uint64_t end)
+{
+	struct stat status;
+	int r = fm__sys_fstat(filemap_fd(fm__log_slot(log, n)->map), &status);
+
+	if (r < 0)
+		return r;
+	return (uint64_t)status.st_size < end ? FILEMAP_EFAULT : 0;
+}
+
+int fm__log_check_parts(const struct filemap_log *log, uint64_t from, uint64_t to)
+{
+	uint64_t last = fm__log_segment_of(&log->g, to);
+	int r = 0;
+
+	for (uint64_t n = fm__log_segment_of(&log->g, from); n <= last && r == 0; n++) {
+		size_t offset = 0, length = fm__log_part(log, n, from, to, &offset);
+
+		if (length > 0)
+			r = check_part(log, n, offset + length);
+	}
+	return r;
+}
+
 static void flush_group(struct filemap_log *log)
 {
 	struct fm__log_count count;
@@ -46,6 +71,8 @@ static void flush_group(struct filemap_log *log)
 	uint64_t to = fm__log_publish_now(log, &count);
 	int r = flush_parts(log, from, to);
 
+	if (r == 0)
+		r = fm__log_check_parts(log, from, to);
 	if (r < 0)
 		fm__log_poison(log, r);
 	else

@@ -14,11 +14,14 @@
 static void group_ended(struct fm__log_group *group)
 {
 	struct filemap_log *log = group->log;
+	int r = group->result;
 
 	if (!log)
 		return;
-	if (group->result < 0)
-		fm__log_poison(log, group->result);
+	if (r == 0)
+		r = fm__log_check_parts(log, fm__log_load(&log->durable), group->end);
+	if (r < 0)
+		fm__log_poison(log, r);
 	else
 		fm__log_set_durable(log, group->end, &group->count);
 	pthread_mutex_lock(&log->lock);

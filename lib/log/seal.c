@@ -28,6 +28,11 @@ static int map_if_needed(struct filemap_log *log, uint64_t n)
 	r = fm__log_segment_open(&log->dir, &log->g, n, FM_LOG_RW, &fd, &header, NULL);
 	if (r < 0)
 		return r;
+	r = fm__log_segment_own(fd, &log->g, n, fm__log_end(&log->g, n), NULL); /* the seal needs a block */
+	if (r < 0) {
+		fm__sys_close(fd);
+		return r;
+	}
 	return fm__log_map_segment(log, n, fd, NULL);
 }
 

@@ -166,6 +166,9 @@ void fm__log_flusher_take_over(struct filemap_log *log); /* `lock` held */
 /* The part of segment n in [from, to): offset and length in it; 0 = nothing of it. */
 size_t fm__log_part(const struct filemap_log *log, uint64_t n, uint64_t from, uint64_t to,
 		    size_t *ret_offset);
+/* After a flush of [from, to): 0, or FILEMAP_EFAULT if a segment was cut below it. The kernel drops such pages in
+ * silence, and flushing what is left succeeds. */
+int fm__log_check_parts(const struct filemap_log *log, uint64_t from, uint64_t to);
 
 /* ---- wait.c ---- */
 int fm__log_reach(struct filemap_log *log, unsigned level, uint64_t target, int timeout_ms);

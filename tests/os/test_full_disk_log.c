@@ -5,8 +5,11 @@
  */
 #include "disk.h"
 
+#include <linux/falloc.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include "log/writer.h"
 
 #define SEGMENT (UINT64_C(1) << 20)
 #define LENGTH 5000u
@@ -295,9 +298,73 @@ static void log_copied_with_shared_blocks_has_its_own_before_it_is_open(void **s
 	disk_on(state, sharing_disks, shared_copy);
 }
 
+/* A process that died: the first segment is full and durable, and meta does not say that it is sealed. */
+static int die_before_sealing(void *context)
+{
+	struct filemap_log_position position = {0};
+	struct filemap_log *log;
+
+	NEED_OK(open_log(context, NULL, &log));
+	for (uint32_t i = 0; i < 220; i++)
+		NEED_OK(append(log, i, &position));
+	pthread_mutex_lock(&log->meta_lock);
+	NEED(filemap_log_wait(log, position.lsn, FILEMAP_DURABLE, -1) == 1);
+	NEED_OK(append(log, 220, &position)); /* it promises that the others are durable */
+	NEED(filemap_log_wait(log, position.lsn, FILEMAP_DURABLE, -1) == 1);
+	return 0;
+}
+
+static int make_hole(const char *path, uint64_t offset, uint64_t length)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), r;
+
+	NEED(fd >= 0);
+	r = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
+	close(fd);
+	return r;
+}
+
+static int finish_and_count_seals(struct filemap_log *log, uint64_t *ret)
+{
+	struct filemap_log_stats stats;
+
+	NEED_OK(filemap_log_finish(log, &error));
+	NEED_OK(filemap_log_stats(log, &stats));
+	filemap_log_close(log);
+	*ret = stats.segments_sealed;
+	return 0;
+}
+
+/* A thread of the library seals; where the seal goes there is a hole, and no room. */
+static int seal_in_hole(const struct disk *disk, const char *root)
+{
+	struct filemap_log *log;
+	uint64_t seals;
+
+	(void)disk;
+	NEED_OK(t_in_child(die_before_sealing, (void *)(uintptr_t)at(root, "log")));
+	NEED_OK(make_hole(at(root, "log/0000000000000000.seg"), SEGMENT - FM_LOG_BLOCK, FM_LOG_BLOCK));
+	NEED_OK(disk_fill(root));
+	NEED_OK(open_log(at(root, "log"), NULL, &log));
+	NEED_OK(append(log, 221, NULL));
+	NEED_OK(finish_and_count_seals(log, &seals));
+	NEED(seals == 0);
+	NEED_OK(disk_free(root));
+	NEED_OK(open_log(at(root, "log"), NULL, &log));
+	NEED_OK(finish_and_count_seals(log, &seals));
+	NEED(seals == 1 && count(at(root, "log")) == 222);
+	return 0;
+}
+
+static void seal_in_a_hole_on_a_full_disk_waits_for_room(void **state)
+{
+	disk_on(state, disks, seal_in_hole);
+}
+
 T_MAIN(T_TEST(log_on_a_full_disk_has_an_error_and_goes_on),
        T_TEST(log_with_a_pool_of_threads_on_a_full_disk_has_an_error_and_goes_on),
        T_TEST(log_with_a_ring_on_a_full_disk_has_an_error_and_goes_on),
        T_TEST(log_that_filled_the_disk_is_opened_again_on_it), T_TEST(log_is_not_made_on_a_full_disk),
        T_TEST(log_copied_with_holes_has_room_before_it_is_open),
-       T_TEST(log_copied_with_shared_blocks_has_its_own_before_it_is_open))
+       T_TEST(log_copied_with_shared_blocks_has_its_own_before_it_is_open),
+       T_TEST(seal_in_a_hole_on_a_full_disk_waits_for_room))

@@ -287,6 +287,37 @@ static void queue_mode_is_poisoned_as_well(void **state)
 	uninstall();
 }
 
+/* Nobody loads from what was cut off, or stores to it: flushing the rest of the file succeeds. */
+static void flush_of_cut_segment(const char *dir, struct filemap_queue *queue)
+{
+	struct filemap_log *log = app_open(dir, queue, NULL);
+	uint64_t last = app_append_some(log, 0, 10), durable;
+
+	assert_int_equal(filemap_log_wait(log, last, FILEMAP_DURABLE, -1), 1);
+	durable = filemap_log_durable(log);
+	append_past_a_page(log, 10);
+	assert_int_equal(filemap_log_published(log), filemap_log_tail(log));
+	set_size(dir, 0, page_above(durable));
+	assert_int_equal(filemap_log_wait(log, durable, FILEMAP_DURABLE, -1), FILEMAP_EPOISONED);
+	assert_int_equal(filemap_log_durable(log), durable);
+	nothing_goes_on(log);
+	filemap_log_close(log);
+}
+
+static void what_was_cut_before_its_flush_is_never_durable(void **state)
+{
+	flush_of_cut_segment(t_path(*state, "log"), NULL);
+}
+
+static void what_was_cut_before_its_flush_is_never_durable_in_queue_mode(void **state)
+{
+	struct filemap_queue *queue;
+
+	assert_ok(filemap_queue_open(FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_THREADS), &queue, NULL));
+	flush_of_cut_segment(t_path(*state, "log"), queue);
+	filemap_queue_close(queue);
+}
+
 struct scene {
 	const char *dir;
 	struct filemap_log *log;
@@ -436,7 +467,9 @@ T_MAIN(T_TEST(append_into_cut_segment_poisons_and_keeps_what_was_durable),
        T_TEST(filling_up_a_cut_segment_poisons), T_TEST(cut_control_page_poisons),
        T_TEST(publishing_from_cut_segment_poisons), T_TEST(sealing_of_cut_segment_poisons),
        T_TEST(waiters_for_what_never_comes_wake), T_TEST(appends_of_many_threads_all_end),
-       T_TEST(queue_mode_is_poisoned_as_well), T_TEST(append_into_cut_segment_without_handler_dies),
+       T_TEST(queue_mode_is_poisoned_as_well), T_TEST(what_was_cut_before_its_flush_is_never_durable),
+       T_TEST(what_was_cut_before_its_flush_is_never_durable_in_queue_mode),
+       T_TEST(append_into_cut_segment_without_handler_dies),
        T_TEST(reader_of_cut_segment_goes_on_when_it_is_back),
        T_TEST(copying_reader_of_cut_segment_goes_on_when_it_is_back), T_TEST(copying_reader_needs_no_handler),
        T_TEST(copied_record_outlives_the_file), T_TEST(reader_beside_a_cut_control_page_waits))
