@@ -258,6 +258,9 @@ struct filemap_identity {
  * processes, write and read together while plain writers stay out. TRUNCATE then takes the exclusive lock
  * for the time of the opening; growth never cuts what another one has grown.
  *
+ * TRUNCATE with a `size` first tries whether there are blocks for it, while the old content is still there. A crash in
+ * between leaves that content, and may leave zeros behind it: the file is longer then.
+ *
  * Not promised: that nobody changes or cuts the file, which only other users of the same lock family can
  * be kept from; that the content of a created file is durable (filemap_sync() is for that); that blocks
  * are really reserved on file systems that copy on write.
@@ -323,7 +326,7 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_open_at(int dirfd, const char *path, u
  * @retval FILEMAP_EOPTION    @p fd is negative.
  * @retval FILEMAP_EREPLACED  What was opened is another file.
  * @retval -EBADF             @p fd is not open.
- * @retval -EPERM             TRUNCATE, and a seal of the memory file forbids it: it keeps its content.
+ * @retval -EPERM             WRITE or TRUNCATE, and a seal of the memory file forbids it: it keeps its content.
  * @retval -ENOENT, -ENOSYS   /proc is not mounted; memory files then cannot be opened again at all.
  * Otherwise as filemap_open(). Any thread. @since 0.1
  */
@@ -457,9 +460,9 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_window(struct filemap *parent, unsigne
  * -EAGAIN if there were some each time. What others store through mappings of theirs need not show in the times.
  *
  * REFLINK: instead a clone of the whole file, made in one step and without copying (FICLONE: XFS, btrfs), in an
- * unnamed file in the same directory, which has to be writable; it shares blocks until either is written. Nobody else
- * can change it, but a disk that fails is a fault, as with any file: it is not immutable. It costs disk space as
- * the original changes, and is gone with the handle.
+ * unnamed file in the directory where the path ends (a link's own, not its target's), which has to be writable; it
+ * shares blocks until either is written. Nobody else can change it, but a disk that fails is a fault, as with any
+ * file: it is not immutable. It costs disk space as the original changes, and is gone with the handle.
  *
  * @param path       Borrowed.
  * @param max_bytes  The most that the window may have; FILEMAP_TO_END = no limit. A copy costs as much memory, but
@@ -485,7 +488,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_snapshot(const char *path, size_t max_
  * Pages that cannot be had are an error, not a signal; nobody's handler is needed. Others may be storing
  * meanwhile: then each byte is of some moment during the call. A file that was cut is FILEMAP_ERANGE, not zeros.
  *
- * @param length   Bytes; FILEMAP_TO_END = the rest. They are the limit of the memory that it costs.
+ * @param length   Bytes; FILEMAP_TO_END = the rest. A copy costs as much memory, holes included: of a sparse file
+ *                 take filemap_snapshot().
  * @param ret_map  The handle, given; mode READ, otherwise as from filemap_snapshot(). filemap_path(), and the flags
  *                 DONTFORK and DONTDUMP, are those of @p map.
  * @retval 0                  Mapped; @p map may be closed.
@@ -633,6 +637,7 @@ FILEMAP_API const char *filemap_path(const struct filemap *map);
 /**
  * The mapping's own descriptor, borrowed until close; -1 for private memory and borrowed bytes.
  *
+ * It is closed on exec: a program that is to have it needs a dup(2) of it, and maps that with filemap_open_fd().
  * Do not close it, lock or unlock through it, nor flush through it: the kernel reports a write error only
  * once, and what is told here never reaches filemap_flush().
  *

@@ -58,7 +58,8 @@ int fm__extent_grow_shared(int fd, uint64_t from, uint64_t to, uint32_t flags)
 static bool returns_all(int fd)
 {
 	uint64_t type;
-	return fm__sys_fs_type(fd, &type) == 0 && (type == FM_TYPE_EXT || type == FM_TYPE_TMPFS);
+	return fm__sys_fs_type(fd, &type) == 0 &&
+	       (type == FM_TYPE_EXT || type == FM_TYPE_TMPFS || type == FM_TYPE_BTRFS);
 }
 
 /* Behind the end, as much as the file has less than it will: with holes that is more than it gets longer. */

@@ -7,6 +7,7 @@
 
 /* f_type of statfs(2). */
 #define FM_TYPE_EXT UINT64_C(0xEF53) /* ext2, ext3 and ext4 */
+#define FM_TYPE_BTRFS UINT64_C(0x9123683E)
 #define FM_TYPE_TMPFS UINT64_C(0x01021994)
 #define FM_TYPE_XFS UINT64_C(0x58465342)
 

@@ -18,6 +18,7 @@
 
 #define ATTEMPTS 8
 #define CHANGED 1 /* somebody wrote while it was copied */
+#define SHORT 2   /* it ended before its size, as if it had been cut */
 #define BUFFER_SIZE ((size_t)128 << 10)
 #define SETTLED_S 3 /* the coarsest times are counted in units of 2 s */
 
@@ -51,7 +52,7 @@ static bool is_unchanged(const struct stat *a, const struct stat *b)
 	       is_same_time(&a->st_ctim, &b->st_ctim);
 }
 
-/* What is to be done with a piece of the source's data: 0, CHANGED, or an error. */
+/* What is to be done with a piece of the source's data: 0, CHANGED, or an error. Reading it can be SHORT, too. */
 typedef int piece_fn(const struct fm__kernel_copy *copy, unsigned char *buffer, size_t length, uint64_t at,
 		     struct filemap_error *reterr);
 
@@ -84,7 +85,7 @@ static int read_data(const struct fm__kernel_copy *copy, uint64_t done, uint64_t
 		if (n < 0)
 			return fm__fail(reterr, (int)n, "read", "file");
 		if ((size_t)n < want)
-			return CHANGED;
+			return SHORT;
 		r = use(copy, buffer, want, done, reterr);
 		done += want;
 	}
@@ -92,15 +93,35 @@ static int read_data(const struct fm__kernel_copy *copy, uint64_t done, uint64_t
 }
 
 /* What is a hole in the source is one in the memory file: it was made of its size. */
-static int read_all(const struct fm__kernel_copy *copy, unsigned char *buffer, piece_fn *use,
-		    struct filemap_error *reterr)
+static int copy_all(const struct fm__kernel_copy *copy, unsigned char *buffer, struct filemap_error *reterr)
 {
 	uint64_t done = 0, end;
 	int r = 0;
 
 	while (r == 0 && done < copy->length) {
 		fm__find_data(copy, done, &done, &end);
-		r = read_data(copy, done, end, buffer, use, reterr);
+		r = read_data(copy, done, end, buffer, copy_piece, reterr);
+		done = end;
+	}
+	return r;
+}
+
+/* Also of what was copied where by now the source has a hole. */
+static int compare_all(const struct fm__kernel_copy *copy, unsigned char *buffer,
+		       struct filemap_error *reterr)
+{
+	const struct fm__kernel_copy copied = {.from_fd = copy->to_fd, .length = copy->length, .to_fd = -1};
+	uint64_t done = 0, start, end, copied_start, copied_end;
+	int r = 0;
+
+	while (r == 0 && done < copy->length) {
+		fm__find_data(copy, done, &start, &end);
+		fm__find_data(&copied, done, &copied_start, &copied_end);
+		if (copied_start < start) {
+			start = copied_start;
+			end = copied_end;
+		}
+		r = read_data(copy, start, end, buffer, compare_piece, reterr);
 		done = end;
 	}
 	return r;
@@ -142,13 +163,23 @@ static int check_unchanged(const struct snapshot *s, const struct fm__kernel_cop
 			   const struct stat *before, bool settled, struct filemap_error *reterr)
 {
 	struct stat after;
-	int r = settled ? 0 : read_all(copy, s->buffer, compare_piece, reterr);
+	int r = settled ? 0 : compare_all(copy, s->buffer, reterr);
 	if (r != 0)
 		return r;
 	r = look(s->source, &after, reterr);
 	if (r < 0)
 		return r;
 	return is_unchanged(before, &after) ? 0 : CHANGED;
+}
+
+/* Files of /sys say that they have a page, and have a line. */
+static int check_short(const struct snapshot *s, const struct stat *before, struct filemap_error *reterr)
+{
+	struct stat after;
+	int r = look(s->source, &after, reterr);
+	if (r < 0)
+		return r;
+	return is_unchanged(before, &after) ? SHORT : CHANGED;
 }
 
 static int attempt(const struct snapshot *s, uint64_t *ret_size, struct filemap_error *reterr)
@@ -169,8 +200,23 @@ static int attempt(const struct snapshot *s, uint64_t *ret_size, struct filemap_
 	if (r < 0)
 		return r;
 	*ret_size = copy.length;
-	r = read_all(&copy, s->buffer, copy_piece, reterr);
-	return r != 0 ? r : check_unchanged(s, &copy, &before, settled, reterr);
+	r = copy_all(&copy, s->buffer, reterr);
+	if (r == 0)
+		r = check_unchanged(s, &copy, &before, settled, reterr);
+	return r == SHORT ? check_short(s, &before, reterr) : r;
+}
+
+/* Each attempt met the same. */
+static int give_up(int r, struct filemap_error *reterr)
+{
+	if (r == SHORT) {
+		fm__fail(reterr, -ENODEV, "check file type", "file");
+		fm__fail_hint(reterr, "the file has less content than its size says; read it instead");
+		return -ENODEV;
+	}
+	fm__fail(reterr, -EAGAIN, "copy bytes", "file");
+	fm__fail_hint(reterr, "others write to it all the time, without locking it");
+	return -EAGAIN;
 }
 
 static int attempt_repeatedly(const struct snapshot *s, struct filemap_error *reterr)
@@ -178,13 +224,10 @@ static int attempt_repeatedly(const struct snapshot *s, struct filemap_error *re
 	uint64_t size = 0;
 	int r = CHANGED;
 
-	for (int i = 0; i < ATTEMPTS && r == CHANGED; i++)
+	for (int i = 0; i < ATTEMPTS && r > 0; i++)
 		r = attempt(s, &size, reterr);
-	if (r == CHANGED) {
-		fm__fail(reterr, -EAGAIN, "copy bytes", "file");
-		fm__fail_hint(reterr, "others write to it all the time, without locking it");
-		return -EAGAIN;
-	}
+	if (r > 0)
+		return give_up(r, reterr);
 	return r < 0 ? r : fm__seal_and_map(s->map, s->plan, size, reterr);
 }
 

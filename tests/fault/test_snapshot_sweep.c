@@ -13,6 +13,7 @@
 
 #include <filemap/filemap.h>
 
+#include "../os/disk.h"
 #include "fault.h"
 
 #define MOST_CALLS 100
@@ -331,6 +332,37 @@ static void young_file_is_compared_because_times_are_coarse(void **state)
 	munmap(stored, 4096);
 }
 
+static const struct disk times_in_seconds = {"ext4", "-I 128", "", 8, false};
+
+static void punch_the_beginning(void)
+{
+	const int fd = open(source_path, O_RDWR | O_CLOEXEC);
+	(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 128 << 10);
+	close(fd);
+	memset(content, 0, 128 << 10);
+}
+
+static int punch_what_is_copied(const struct disk *disk, const char *root)
+{
+	struct filemap *map = NULL;
+	(void)disk;
+	snprintf(source_path, sizeof source_path, "%s", at(root, "source"));
+	memset(content, 'x', SIZE);
+	t_write_file(source_path, content, SIZE);
+	NEED_OK(snapshot_while(punch_the_beginning, 1, &map));
+	NEED(rounds == 0 && content[0] == 0);
+	NEED(memcmp(filemap_data(map), content, SIZE) == 0);
+	filemap_close(map);
+	return 0;
+}
+
+static void hole_that_others_made_of_copied_bytes_is_noticed(void **state)
+{
+	static const struct disk *const disks[] = {&times_in_seconds, NULL};
+	fault_reset();
+	disk_on(state, disks, punch_what_is_copied);
+}
+
 static void cut_during_the_write(void *context)
 {
 	(void)context;
@@ -397,4 +429,5 @@ T_MAIN(T_TEST(snapshot_of_a_file_leaves_nothing_at_every_call),
        T_TEST(seals_that_cannot_be_seen_are_not_trusted), T_TEST(copy_that_others_disturbed_is_made_again),
        T_TEST(writer_that_never_stops_is_eagain), T_TEST(size_that_others_changed_is_noticed),
        T_TEST(young_file_is_compared_because_times_are_coarse),
+       T_TEST(hole_that_others_made_of_copied_bytes_is_noticed),
        T_TEST(mapping_that_is_cut_meanwhile_is_erange), T_TEST(errors_of_clones_are_told_as_what_they_mean))

@@ -88,6 +88,18 @@ static void file_that_lies_about_its_size_is_refused(void **state)
 	assert_int_equal(filemap_snapshot("/proc/self/status", 1000, NULL, &map, NULL), -ENODEV);
 }
 
+static void file_that_is_shorter_than_its_size_is_refused(void **state)
+{
+	static const char path[] = "/sys/kernel/mm/transparent_hugepage/enabled";
+	struct filemap *map;
+	struct stat status;
+	(void)state;
+	if (stat(path, &status) < 0 || status.st_size == 0)
+		t_skip("there is no file of sysfs");
+	assert_int_equal(filemap_snapshot(path, 1u << 20, NULL, &map, &error), -ENODEV);
+	assert_non_null(strstr(error.hint, "less content"));
+}
+
 static void exactly_the_cap_fits_and_one_byte_more_does_not(void **state)
 {
 	const char *path = make_source(*state, SIZE);
@@ -453,6 +465,7 @@ static void mapping_of_a_file_is_never_immutable(void **state)
 
 T_MAIN(T_TEST(snapshot_holds_the_content_and_no_lock), T_TEST(empty_file_is_an_empty_snapshot),
        T_TEST(file_that_lies_about_its_size_is_refused),
+       T_TEST(file_that_is_shorter_than_its_size_is_refused),
        T_TEST(exactly_the_cap_fits_and_one_byte_more_does_not), T_TEST(window_is_what_is_copied_and_capped),
        T_TEST(holes_cost_no_memory), T_TEST(what_becomes_of_the_file_does_not_matter),
        T_TEST(kernel_refuses_each_way_to_its_bytes),
