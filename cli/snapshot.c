@@ -40,13 +40,15 @@ static int take(const struct request *request, struct filemap **ret)
 			       "; --no-lock copies it anyway");
 }
 
-static int write_out(const struct filemap *map)
+static int write_out(const char *path, const struct filemap *map)
 {
 	size_t written;
 	int r;
 
 	signal(SIGPIPE, SIG_IGN); /* a reader that went away is told like a full disk */
 	r = cli_write_all(filemap_data(map), filemap_size(map), &written);
+	if (r == -EFAULT) /* of a clone: its disk failed */
+		return cli_fail(path, FILEMAP_EFAULT, NULL);
 	return r < 0 ? cli_fail("standard output", r, NULL) : CLI_OK;
 }
 
@@ -57,7 +59,7 @@ static int hand_over(int fd)
 	int named_fd = fcntl(fd, F_DUPFD, FIRST_FD);
 
 	if (named_fd < 0)
-		return -errno;
+		return errno == EINVAL ? -EMFILE : -errno; /* the limit lies below the first one */
 	snprintf(path, sizeof path, "/proc/self/fd/%d", named_fd);
 	if (setenv(VARIABLE, path, 1) < 0 || dup2(fd, STDIN_FILENO) < 0)
 		return -errno;
@@ -78,7 +80,7 @@ static int use(const struct request *request)
 
 	if (status != CLI_OK)
 		return status;
-	status = request->command ? run_with(map, request->command) : write_out(map);
+	status = request->command ? run_with(map, request->command) : write_out(request->path, map);
 	filemap_close(map);
 	return status;
 }

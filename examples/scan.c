@@ -71,7 +71,7 @@ int main(int argc, char **argv)
 	int c;
 
 	if (argc != 2) {
-		fprintf(stderr, "usage: scan FILE\n");
+		fprintf(stderr, "usage: scan FILE    (a count for each line of standard input)\n");
 		return 2;
 	}
 	/* Once, at the start of the program: a process has one handler of SIGBUS. */

@@ -38,10 +38,14 @@ status 0 filemap snapshot f sh -c 'sha256sum <"$FILEMAP_SNAPSHOT"; sha256sum <"$
 check "the name is read from the start, again and again" [ "$out" = "$sha"$'\n'"$sha"$'\n'"$sha" ]
 status 0 filemap snapshot f sh -c 'exec </dev/null; cmp "$FILEMAP_SNAPSHOT" f'
 status 0 filemap snapshot f sh -c 'sh -c "cmp \"\$FILEMAP_SNAPSHOT\" f"'
+status 0 filemap snapshot f sh -c 'exec 3</dev/null 4<&3 5<&3; cmp "$FILEMAP_SNAPSHOT" f'
 status 7 filemap snapshot f sh -c 'exit 7'
 status 143 filemap snapshot f sh -c 'kill -TERM $$'
 status 127 filemap snapshot f no-such-command
 status 126 filemap snapshot f ./f
+run sh -c 'ulimit -n 8; "$FILEMAP" snapshot f true'
+check "no room for the name is told" [ "$code" = 1 ]
+says "Too many open files"
 status 0 filemap snapshot f echo --max --help -- x
 check "options behind FILE are the command's" [ "$out" = "--max --help -- x" ]
 
