@@ -176,6 +176,24 @@ static void blocks_are_written_where_they_cannot_be_allocated(void **state)
 	fault_reset();
 }
 
+/* It has more blocks than it will need: nothing has to be tried by writing. */
+static void longer_file_is_truncated_where_blocks_cannot_be_allocated(void **state)
+{
+	static const unsigned char long_content[400000];
+	struct filemap *map;
+	path = t_path(*state, "file");
+	t_write_file(path, long_content, sizeof long_content);
+	fault_reset();
+	fault_arm_call_persistent("fallocate", 1, EOPNOTSUPP);
+	fault_arm_also("pwrite", 8, EIO); /* whoever reckons wrongly would fill the disk */
+	assert_ok(filemap_open(path, FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_TRUNCATE, .size = 1000),
+			       &map, NULL));
+	assert_int_equal(filemap_size(map), 1000);
+	filemap_close(map);
+	fault_reset();
+}
+
 static void full_disk_leaves_no_file_behind(void **state)
 {
 	struct filemap *map;
@@ -268,8 +286,9 @@ T_MAIN(T_TEST(create_leaves_no_file_behind_at_every_call),
        T_TEST(truncate_leaves_the_content_until_blocks_are_sure),
        T_TEST(truncate_to_nothing_changes_all_or_nothing),
        T_TEST(size_for_an_empty_file_is_given_or_it_stays_empty),
-       T_TEST(blocks_are_written_where_they_cannot_be_allocated), T_TEST(full_disk_leaves_no_file_behind),
-       T_TEST(unsynced_file_or_parent_leaves_no_file_behind),
+       T_TEST(blocks_are_written_where_they_cannot_be_allocated),
+       T_TEST(longer_file_is_truncated_where_blocks_cannot_be_allocated),
+       T_TEST(full_disk_leaves_no_file_behind), T_TEST(unsynced_file_or_parent_leaves_no_file_behind),
        T_TEST(size_that_was_given_in_part_is_taken_back),
        T_TEST(size_that_was_given_in_part_stays_for_those_who_cooperate),
        T_TEST(truncation_that_fails_leaves_content_and_length))

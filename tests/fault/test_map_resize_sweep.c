@@ -344,6 +344,25 @@ static void growth_that_cannot_be_undone_keeps_the_window(void **state)
 	filemap_close(map);
 }
 
+/* With a reserve the size is known without asking; not any more when the file kept what was to be undone. */
+static void growth_that_could_not_be_undone_is_found_by_the_next_resize(void **state)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct filemap *map = create_with(state, 100, (struct filemap_options){.reserve = 16 * page});
+
+	fault_arm_call("fallocate", 1, EIO);
+	fault_arm_also("ftruncate", 1, EIO);
+	assert_int_equal(filemap_resize(map, 2 * page, NULL), -EIO);
+	fault_reset();
+	assert_int_equal(t_file_size(filemap_path(map)), page); /* its old end was cleared */
+	assert_int_equal(filemap_size(map), 100);
+	assert_ok(filemap_resize(map, 200, NULL));
+	assert_int_equal(t_file_size(filemap_path(map)), 200);
+	assert_int_equal(filemap_size(map), 200);
+	assert_content(map, 100);
+	filemap_close(map);
+}
+
 static void cut_that_failed_gives_the_window_back(void **state)
 {
 	struct filemap_error error = {0};
@@ -512,8 +531,10 @@ static void poisoned_window_can_be_stored_to_and_so_forbids_execution(void **sta
 
 T_MAIN(T_TEST(growth_fails_cleanly_at_every_call), T_TEST(shrinking_fails_cleanly_at_every_call),
        T_TEST(tail_that_could_not_be_unmapped_is_not_used_again),
-       T_TEST(growth_that_cannot_be_undone_keeps_the_window), T_TEST(cut_that_failed_gives_the_window_back),
-       T_TEST(cut_with_unknown_outcome_poisons), T_TEST(poisoned_mapping_refuses_all_but_close),
+       T_TEST(growth_that_cannot_be_undone_keeps_the_window),
+       T_TEST(growth_that_could_not_be_undone_is_found_by_the_next_resize),
+       T_TEST(cut_that_failed_gives_the_window_back), T_TEST(cut_with_unknown_outcome_poisons),
+       T_TEST(poisoned_mapping_refuses_all_but_close),
        T_TEST(bytes_of_old_pages_never_reappear_with_any_page_size),
        T_TEST(window_at_an_offset_resizes_with_any_page_size),
        T_TEST(cooperating_growth_that_fails_leaves_the_file_longer),

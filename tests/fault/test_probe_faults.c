@@ -3,6 +3,7 @@
 #include "t.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <filemap/filemap.h>
@@ -133,6 +134,32 @@ static void a_page_of_broken_memory_is_named(void **state)
 	filemap_close(map);
 }
 
+/* What a page lacks is room if the file has no block there, in the middle or at its end; else it is the device. */
+static void a_page_without_a_block_wants_room_and_another_one_is_broken(void **state)
+{
+	static const uint32_t causes[] = {FILEMAP_FAULT_IO, FILEMAP_FAULT_NO_SPACE, FILEMAP_FAULT_IO,
+					  FILEMAP_FAULT_NO_SPACE};
+	const size_t unit = 65536; /* no block is larger */
+	struct filemap *map = open_cut(state, 0);
+	struct filemap_fault fault;
+	const int fd = open(filemap_path(map), O_RDWR | O_CLOEXEC);
+
+	for (size_t i = 0; i < 4; i += 2)
+		assert_int_equal(pwrite(fd, "x", 1, (off_t)(i * unit)), 1);
+	assert_ok(ftruncate(fd, (off_t)(4 * unit)));
+	if (lseek(fd, (off_t)unit, SEEK_DATA) != (off_t)(2 * unit))
+		t_skip("the file system tells of no holes");
+	close(fd);
+	for (size_t i = 0; i < 4; i++) {
+		fault_arm_call_persistent("peek_own", 1, EFAULT);
+		fault_arm_also("madvise", 1, EFAULT);
+		assert_int_equal(filemap_find_fault(map, i * unit, 1, &fault), FILEMAP_EFAULT);
+		fault_reset();
+		assert_int_equal(fault.cause, causes[i]);
+	}
+	filemap_close(map);
+}
+
 static int find(struct filemap *map)
 {
 	return filemap_find_fault(map, 0, FILEMAP_TO_END, NULL);
@@ -192,4 +219,5 @@ T_MAIN(T_TEST(a_range_that_is_there_costs_one_call),
        T_TEST(pages_are_touched_in_the_unit_in_which_they_are_mapped),
        T_TEST(the_bad_page_is_found_with_few_calls_wherever_it_is),
        T_TEST(a_fault_that_has_gone_is_not_reported), T_TEST(a_page_of_broken_memory_is_named),
+       T_TEST(a_page_without_a_block_wants_room_and_another_one_is_broken),
        T_TEST(failures_are_reported_as_they_are))

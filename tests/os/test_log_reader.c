@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "log/format.h"
 #include "sys/sys.h"
 
@@ -299,6 +300,31 @@ static void reader_at_a_damaged_record_says_so_and_stays(void **state)
 	filemap_log_reader_close(reader);
 }
 
+/* A length that the frame has no room for: nobody reads so far, or asks for so much memory. */
+static void copying_reader_at_a_damaged_length_says_so(void **state)
+{
+	const struct filemap_log_reader_options options = {.struct_size = sizeof options,
+							   .flags = FILEMAP_LOG_COPY};
+	static const uint32_t lengths[] = {2000, 2 * MIB, UINT32_MAX};
+	const struct t_dir *dir = *state;
+	struct filemap_log_position at[20];
+	struct filemap_log_reader *reader;
+	struct filemap_log_record record;
+
+	make_log(dir, 20, at);
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		uint8_t bytes[4];
+		fm__put_le32(bytes, lengths[i]);
+		overwrite(dir, at[12].lsn + 12, bytes, sizeof bytes);
+		assert_ok(filemap_log_reader_open(t_path(dir, "log"), &options, &reader, NULL, NULL));
+		assert_next(reader, 0, 12);
+		assert_int_equal(filemap_log_reader_next(reader, &record), FILEMAP_ECORRUPT);
+		assert_ok(filemap_log_reader_seek(reader, at[13]));
+		assert_next(reader, 13, 20);
+		filemap_log_reader_close(reader);
+	}
+}
+
 /* The log was not closed, and a record below its durable position is damaged. */
 static void reader_of_a_corrupt_log_serves_what_is_below_the_damage(void **state)
 {
@@ -496,6 +522,7 @@ T_MAIN(T_TEST(reader_of_a_closed_log_returns_each_record), T_TEST(reader_of_an_e
        T_TEST(reader_after_the_writer_died_returns_what_was_published),
        T_TEST(reader_while_a_writer_opens_stays_at_its_limit),
        T_TEST(reader_at_a_damaged_record_says_so_and_stays),
+       T_TEST(copying_reader_at_a_damaged_length_says_so),
        T_TEST(reader_of_a_corrupt_log_serves_what_is_below_the_damage),
        T_TEST(reader_reports_a_lost_area_once_and_goes_on),
        T_TEST(reader_at_an_unknown_kind_of_frame_is_a_version_error),

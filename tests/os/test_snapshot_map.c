@@ -12,6 +12,7 @@
 #include <filemap/filemap.h>
 
 #include "copy.h"
+#include "smaps.h"
 
 #define PAGE 4096
 #define SIZE (10 * PAGE + 100)
@@ -104,6 +105,21 @@ static void memory_can_be_taken(void **state)
 	assert_int_equal(filemap_size(copy), sizeof bytes);
 	assert_memory_equal(filemap_data(copy), content, sizeof bytes);
 	filemap_close(copy);
+}
+
+static void what_was_kept_from_dumps_and_children_is_so_in_the_snapshot(void **state)
+{
+	static const uint32_t flags[] = {0, FILEMAP_DONTDUMP, FILEMAP_DONTFORK};
+	const char *path = make_source(*state);
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+		struct filemap *map, *copy;
+		assert_ok(filemap_open(path, FILEMAP_READ, FILEMAP_OPTIONS(.flags = flags[i]), &map, NULL));
+		copy = take(map);
+		assert_int_equal(smaps_has_flag(filemap_data(copy), "dd"), flags[i] == FILEMAP_DONTDUMP);
+		assert_int_equal(smaps_has_flag(filemap_data(copy), "dc"), flags[i] == FILEMAP_DONTFORK);
+		filemap_close(copy);
+		filemap_close(map);
+	}
 }
 
 static void part_of_a_window_begins_at_its_offset(void **state)
@@ -347,9 +363,10 @@ static void touching_cut_pages_of_cow_is_a_signal_and_of_a_snapshot_is_not(void 
 }
 
 T_MAIN(T_TEST(private_pages_are_in_the_snapshot), T_TEST(every_mode_can_be_taken_and_lives_alone),
-       T_TEST(memory_can_be_taken), T_TEST(part_of_a_window_begins_at_its_offset),
-       T_TEST(file_that_was_cut_is_erange), T_TEST(page_that_cannot_be_read_is_efault_and_told),
-       T_TEST(what_a_child_does_not_have_is_eforked), T_TEST(limit_of_file_sizes_is_efbig_and_no_signal),
-       T_TEST(every_call_on_a_snapshot_answers), T_TEST(windows_of_a_snapshot_outlive_it),
-       T_TEST(changes_of_others_show_through_cow), T_TEST(cut_discards_private_pages_of_cow),
+       T_TEST(memory_can_be_taken), T_TEST(what_was_kept_from_dumps_and_children_is_so_in_the_snapshot),
+       T_TEST(part_of_a_window_begins_at_its_offset), T_TEST(file_that_was_cut_is_erange),
+       T_TEST(page_that_cannot_be_read_is_efault_and_told), T_TEST(what_a_child_does_not_have_is_eforked),
+       T_TEST(limit_of_file_sizes_is_efbig_and_no_signal), T_TEST(every_call_on_a_snapshot_answers),
+       T_TEST(windows_of_a_snapshot_outlive_it), T_TEST(changes_of_others_show_through_cow),
+       T_TEST(cut_discards_private_pages_of_cow),
        T_TEST(touching_cut_pages_of_cow_is_a_signal_and_of_a_snapshot_is_not))

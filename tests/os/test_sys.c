@@ -38,6 +38,21 @@ static void open_is_close_on_exec_and_reports_errors_as_codes(void **state)
 	assert_int_equal(fm__sys_dup(fd), -EBADF);
 }
 
+/* It must not block: a pipe may hold less than is put in. */
+static void pipe_is_close_on_exec_and_never_waits(void **state)
+{
+	int ends[2];
+	(void)state;
+
+	assert_ok(fm__sys_pipe(ends));
+	for (int i = 0; i < 2; i++) {
+		assert_true(ends[i] >= 3);
+		assert_true(fcntl(ends[i], F_GETFD) & FD_CLOEXEC);
+		assert_true(fcntl(ends[i], F_GETFL) & O_NONBLOCK);
+		fm__sys_close(ends[i]);
+	}
+}
+
 /* The result tells which of the three stood in for a standard stream; 0 = none. */
 static int open_without_standard_streams(void *context)
 {
@@ -50,6 +65,9 @@ static int open_without_standard_streams(void *context)
 	const int path = fm__sys_openat(dir->fd, ".", O_PATH | O_DIRECTORY, 0);
 	const int event = fm__sys_eventfd();
 	const int copy = fm__sys_dup(file);
+	int ends[2];
+	if (fm__sys_pipe(ends) < 0 || ends[0] < 3 || ends[1] < 3)
+		return 6;
 	if (fcntl(0, F_GETFD) != -1 || fcntl(1, F_GETFD) != -1 || fcntl(2, F_GETFD) != -1)
 		return 4;
 	if (!(fcntl(file, F_GETFD) & FD_CLOEXEC) || !(fcntl(event, F_GETFD) & FD_CLOEXEC))
@@ -356,10 +374,11 @@ static void heap_memory_is_zero_even_without_size(void **state)
 }
 
 T_MAIN(T_TEST(open_is_close_on_exec_and_reports_errors_as_codes),
-       T_TEST(descriptors_are_never_standard_streams), T_PLAIN(close_keeps_errno),
-       T_TEST(stat_and_type_describe_the_file), T_TEST(sizes_no_file_can_have_are_refused),
-       T_TEST(fallocate_grows_the_file_by_real_blocks), T_TEST(pwrite_and_pread_move_all_bytes),
-       T_PLAIN(pwrite_to_a_full_device_reports_it), T_TEST(file_size_limit_is_an_error_and_no_signal),
+       T_PLAIN(pipe_is_close_on_exec_and_never_waits), T_TEST(descriptors_are_never_standard_streams),
+       T_PLAIN(close_keeps_errno), T_TEST(stat_and_type_describe_the_file),
+       T_TEST(sizes_no_file_can_have_are_refused), T_TEST(fallocate_grows_the_file_by_real_blocks),
+       T_TEST(pwrite_and_pread_move_all_bytes), T_PLAIN(pwrite_to_a_full_device_reports_it),
+       T_TEST(file_size_limit_is_an_error_and_no_signal),
        T_TEST(file_size_limit_leaves_the_hosts_pending_signal),
        T_TEST(rename_without_replace_keeps_an_existing_name),
        T_TEST(rename_without_kernel_support_still_never_replaces),

@@ -95,6 +95,22 @@ static void memory_files_can_be_mapped_as_code(void **state)
 	fm__sys_close(fd);
 }
 
+static void sealable_files_take_seals_and_hold_no_code(void **state)
+{
+	const int fd = fm__sys_sealable_file("test"), probe = memfd_create("probe", MFD_CLOEXEC | 0x8);
+	struct stat status;
+	(void)state;
+
+	assert_true(fd >= 3 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
+	assert_ok(fm__sys_fstat(fd, &status));
+	assert_true((status.st_mode & 0111) == 0 || probe < 0); /* MFD_NOEXEC_SEAL: from Linux 6.3 on */
+	fm__sys_close(probe);
+	assert_ok(fm__sys_seal(fd, F_SEAL_GROW));
+	assert_true(fm__sys_seals(fd) & F_SEAL_GROW);
+	assert_int_equal(fm__sys_ftruncate(fd, 1), -EPERM);
+	fm__sys_close(fd);
+}
+
 static int open_unnamed(const struct t_dir *dir)
 {
 	const int fd = fm__sys_openat(dir->fd, ".", O_TMPFILE | O_RDWR, 0644);
@@ -243,8 +259,8 @@ static void cachestat_of_an_old_kernel_is_enosys(void **state)
 
 T_MAIN(T_TEST(reopen_gives_a_description_of_its_own_even_without_a_name),
        T_TEST(memory_files_hold_bytes_and_are_no_standard_streams),
-       T_TEST(memory_files_can_be_mapped_as_code), T_TEST(link_fd_gives_a_name_and_never_replaces_one),
-       T_TEST(link_fd_works_without_privilege), T_TEST(link_fd_goes_through_proc_where_it_must),
-       T_TEST(copy_range_copies_up_to_the_end),
+       T_TEST(memory_files_can_be_mapped_as_code), T_TEST(sealable_files_take_seals_and_hold_no_code),
+       T_TEST(link_fd_gives_a_name_and_never_replaces_one), T_TEST(link_fd_works_without_privilege),
+       T_TEST(link_fd_goes_through_proc_where_it_must), T_TEST(copy_range_copies_up_to_the_end),
        T_TEST(copy_range_beyond_the_size_limit_is_an_error_and_no_signal),
        T_TEST(writeback_range_starts_and_checks), T_TEST(cachestat_of_an_old_kernel_is_enosys))
