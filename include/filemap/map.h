@@ -488,8 +488,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_snapshot(const char *path, size_t max_
  * Pages that cannot be had are an error, not a signal; nobody's handler is needed. Others may be storing
  * meanwhile: then each byte is of some moment during the call. A file that was cut is FILEMAP_ERANGE, not zeros.
  *
- * @param length   Bytes; FILEMAP_TO_END = the rest. A copy costs as much memory, holes included: of a sparse file
- *                 take filemap_snapshot().
+ * @param length   Bytes; FILEMAP_TO_END = the rest. A copy costs as much memory, but for holes of the file (COW and
+ *                 private memory: holes included).
  * @param ret_map  The handle, given; mode READ, otherwise as from filemap_snapshot(). filemap_path(), and the flags
  *                 DONTFORK and DONTDUMP, are those of @p map.
  * @retval 0                  Mapped; @p map may be closed.

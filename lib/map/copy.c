@@ -11,63 +11,18 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "map/kernel_copy.h"
-#include "map/private.h"
+#include "map/part.h"
 #include "map/publish.h"
 #include "sys/sys.h"
 
 #define PERMISSIONS 0666
 
-struct source {
-	const struct filemap *map;
-	const unsigned char *bytes;
-	size_t length;
-	uint64_t file_offset; /* of the first byte, if the mapping is of a file */
-};
-
 static const char *const step = "copy bytes";
 
-static int find(const struct filemap *map, size_t offset, size_t length, struct source *ret,
-		struct filemap_error *reterr)
-{
-	int r = fm__filemap_check_window(map);
-	if (r < 0)
-		return fm__fail(reterr, r, step, "mapping");
-	r = fm__range_resolve(fm__view_size(map), offset, &length);
-	if (r < 0) {
-		fm__fail(reterr, r, step, "range");
-		fm__fail_range(reterr, offset, length);
-		return r;
-	}
-	ret->map = map;
-	ret->bytes = __atomic_load_n(&map->view.data, __ATOMIC_RELAXED) + offset;
-	ret->length = length;
-	ret->file_offset = map->window.offset + offset;
-	return 0;
-}
-
-/* Pages behind the end cannot be read, and the rest of the last one reads as zeros. */
-static int check_not_cut(const struct source *source, struct filemap_error *reterr)
-{
-	struct stat status;
-	int r;
-
-	if (source->map->kind != FM_KIND_FILE)
-		return 0;
-	r = fm__sys_fstat(fm__filemap_fd(source->map), &status);
-	if (r < 0)
-		return fm__fail(reterr, r, step, "mapping");
-	if ((uint64_t)status.st_size >= source->file_offset + source->length)
-		return 0;
-	fm__fail(reterr, FILEMAP_ERANGE, step, "mapping");
-	fm__fail_hint(reterr, "the mapped file was cut; see filemap_refresh()");
-	fm__fail_range(reterr, source->file_offset, source->length);
-	return FILEMAP_ERANGE;
-}
-
 /* Behind the end of a file that was cut there is no data either. */
-static int end_in_hole(const struct source *source, int fd, struct filemap_error *reterr)
+static int end_in_hole(const struct fm__part *source, int fd, struct filemap_error *reterr)
 {
-	int r = check_not_cut(source, reterr);
+	int r = fm__part_check_not_cut(source, step, reterr);
 	if (r < 0)
 		return r;
 	r = fm__sys_ftruncate(fd, source->length);
@@ -75,10 +30,10 @@ static int end_in_hole(const struct source *source, int fd, struct filemap_error
 }
 
 /* As much as the kernel can do: all, or less where it cannot, or where the file ends. */
-static int copy_in_kernel(const struct source *source, int fd, uint64_t *done, struct filemap_error *reterr)
+static int copy_in_kernel(const struct fm__part *source, int fd, uint64_t *done, struct filemap_error *reterr)
 {
 	const struct fm__kernel_copy copy = {.from_fd = fm__filemap_fd(source->map),
-					     .from = source->file_offset,
+					     .from = fm__part_in_file(source),
 					     .length = source->length,
 					     .to_fd = fd};
 	int r = fm__kernel_copy(&copy, done);
@@ -87,31 +42,30 @@ static int copy_in_kernel(const struct source *source, int fd, uint64_t *done, s
 	return r == FM_COPY_ENDS_IN_HOLE ? end_in_hole(source, fd, reterr) : 0;
 }
 
-static int write_bytes(const struct source *source, int fd, uint64_t done)
+static int write_bytes(const struct fm__part *source, int fd, uint64_t done)
 {
 	if (fm__filemap_is_absent(source->map))
 		return -EFAULT;
 	return fm__sys_pwrite(fd, source->bytes + done, source->length - (size_t)done, done);
 }
 
-static int copy_from_memory(const struct source *source, int fd, uint64_t done, struct filemap_error *reterr)
+static int copy_from_memory(const struct fm__part *source, int fd, uint64_t done,
+			    struct filemap_error *reterr)
 {
 	int written = write_bytes(source, fd, done);
 	int r;
 
 	if (written < 0 && written != -EFAULT)
 		return fm__fail(reterr, written, step, "file");
-	r = check_not_cut(source, reterr);
+	r = fm__part_check_not_cut(source, step, reterr);
 	if (r < 0 || written >= 0)
 		return r;
-	fm__fail_errno(reterr, FILEMAP_EFAULT, EFAULT, step, "mapping");
-	fm__fail_hint(reterr, "a page of the window cannot be read");
-	return FILEMAP_EFAULT;
+	return fm__part_fail_fault(source, (size_t)done, step, reterr);
 }
 
 static int fill(int fd, void *context, struct filemap_error *reterr)
 {
-	const struct source *source = context;
+	const struct fm__part *source = context;
 	uint64_t done = 0;
 
 	if (source->map->kind == FM_KIND_FILE && source->map->mode != FILEMAP_COW) {
@@ -125,13 +79,13 @@ static int fill(int fd, void *context, struct filemap_error *reterr)
 int filemap_copy_to(const struct filemap *map, size_t offset, size_t length, const char *new_path,
 		    struct filemap_error *reterr)
 {
-	struct source source;
+	struct fm__part source;
 	const struct fm__content content = {fill, &source};
 	int r;
 
 	if (!new_path || !*new_path)
 		return fm__options_refuse(reterr, "new_path", "a name is needed");
-	r = find(map, offset, length, &source, reterr);
+	r = fm__part_find(map, offset, length, step, &source, reterr);
 	if (r < 0)
 		return r;
 	return fm__publish(AT_FDCWD, new_path, PERMISSIONS, &content, reterr);

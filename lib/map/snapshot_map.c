@@ -9,69 +9,18 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "map/kernel_copy.h"
+#include "map/part.h"
 #include "map/seal.h"
 #include "sys/sys.h"
 
-struct part {
-	const struct filemap *map;
-	const unsigned char *bytes;
-	size_t offset, length; /* from the window's start */
-};
-
 static const char *const step = "copy bytes";
 
-static int find(const struct filemap *map, size_t offset, size_t length, struct part *ret,
-		struct filemap_error *reterr)
+/* [*done, end). The file has its size already, so no limit can be met on the way. -errno. */
+static int write_bytes(const struct fm__part *part, int fd, size_t end, size_t *done)
 {
-	int r = fm__filemap_check_window(map);
-	if (r < 0)
-		return fm__fail(reterr, r, step, "mapping");
-	if (fm__filemap_is_absent(map))
-		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
-	r = fm__range_resolve(fm__view_size(map), offset, &length);
-	if (r < 0) {
-		fm__fail(reterr, r, step, "range");
-		fm__fail_range(reterr, offset, length);
-		return r;
-	}
-	ret->bytes = __atomic_load_n(&map->view.data, __ATOMIC_RELAXED) + offset;
-	ret->offset = offset;
-	ret->length = length;
-	return 0;
-}
-
-static int check_not_cut(const struct part *part, struct filemap_error *reterr)
-{
-	uint64_t start = part->map->window.offset + part->offset;
-	struct stat status;
-	int r;
-
-	if (part->map->kind != FM_KIND_FILE || part->length == 0)
-		return 0;
-	r = fm__sys_fstat(fm__filemap_fd(part->map), &status);
-	if (r < 0)
-		return fm__fail(reterr, r, step, "mapping");
-	if ((uint64_t)status.st_size >= start + part->length)
-		return 0;
-	fm__fail(reterr, FILEMAP_ERANGE, step, "mapping");
-	fm__fail_hint(reterr, "the mapped file was cut; see filemap_refresh()");
-	fm__fail_range(reterr, part->offset, part->length);
-	return FILEMAP_ERANGE;
-}
-
-static int fail_fault(const struct part *part, size_t done, struct filemap_error *reterr)
-{
-	fm__fail_errno(reterr, FILEMAP_EFAULT, EFAULT, step, "mapping");
-	fm__fail_hint(reterr, "a page of the window cannot be read");
-	fm__fail_range(reterr, part->offset + done, part->length - done);
-	return FILEMAP_EFAULT;
-}
-
-/* The file has its size already, so no limit can be met on the way. -errno. */
-static int write_bytes(const struct part *part, int fd, size_t *done)
-{
-	while (*done < part->length) {
-		int64_t n = fm__sys_write(fd, part->bytes + *done, part->length - *done);
+	while (*done < end) {
+		int64_t n = fm__sys_write(fd, part->bytes + *done, end - *done);
 		if (n == -EINTR)
 			continue;
 		if (n <= 0)
@@ -81,7 +30,34 @@ static int write_bytes(const struct part *part, int fd, size_t *done)
 	return 0;
 }
 
-static int copy(const struct part *part, int fd, struct filemap_error *reterr)
+/* What is a hole in the file, and in the window that shares its pages, stays one and costs no memory. */
+static int write_data(const struct fm__part *part, int fd, size_t *done)
+{
+	const struct fm__kernel_copy source = {.from_fd = fm__filemap_fd(part->map),
+					       .from = fm__part_in_file(part),
+					       .length = part->length,
+					       .to_fd = -1};
+	uint64_t start, end = 0;
+	int64_t r = 0;
+
+	while (r >= 0 && end < part->length) {
+		fm__find_data(&source, end, &start, &end);
+		*done = (size_t)start;
+		r = fm__sys_set_position(fd, start);
+		if (r >= 0)
+			r = write_bytes(part, fd, (size_t)end, done);
+	}
+	return r < 0 ? (int)r : 0;
+}
+
+static int write_part(const struct fm__part *part, int fd, size_t *done)
+{
+	if (part->map->kind == FM_KIND_FILE && part->map->mode != FILEMAP_COW)
+		return write_data(part, fd, done);
+	return write_bytes(part, fd, part->length, done);
+}
+
+static int copy(const struct fm__part *part, int fd, struct filemap_error *reterr)
 {
 	size_t done = 0;
 	int written, r;
@@ -89,16 +65,16 @@ static int copy(const struct part *part, int fd, struct filemap_error *reterr)
 	r = fm__seal_set_size(fd, 0, part->length, reterr);
 	if (r < 0)
 		return r;
-	written = write_bytes(part, fd, &done);
+	written = write_part(part, fd, &done);
 	if (written < 0 && written != -EFAULT)
 		return fm__fail(reterr, written, step, "memory file");
-	r = check_not_cut(part, reterr);
+	r = part->length ? fm__part_check_not_cut(part, step, reterr) : 0;
 	if (r < 0)
 		return r;
-	return written < 0 ? fail_fault(part, done, reterr) : 0;
+	return written < 0 ? fm__part_fail_fault(part, done, step, reterr) : 0;
 }
 
-static int fill(struct filemap *map, const struct fm__plan *plan, const struct part *part,
+static int fill(struct filemap *map, const struct fm__plan *plan, const struct fm__part *part,
 		struct filemap_error *reterr)
 {
 	int r = fm__seal_new_file(map->origin->path, reterr);
@@ -121,14 +97,16 @@ int filemap_snapshot_map(const struct filemap *map, size_t offset, size_t length
 		.lock_family = FILEMAP_LOCK_NONE,
 	};
 	struct filemap *copied;
-	struct part part = {.map = map};
+	struct fm__part part;
 	int r;
 
 	if (!ret_map)
 		return fm__options_refuse(reterr, "ret_map", NULL);
-	r = find(map, offset, length, &part, reterr);
+	r = fm__part_find(map, offset, length, step, &part, reterr);
 	if (r < 0)
 		return r;
+	if (fm__filemap_is_absent(map))
+		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
 	r = fm__construct(map->origin->path, &plan, &copied, reterr);
 	if (r < 0)
 		return r;

@@ -144,6 +144,29 @@ static void part_of_a_window_begins_at_its_offset(void **state)
 }
 
 /* No handler, no signal; the rest of the last page is no content. */
+/* A gigabyte of nothing around two pages: what was only stored is content, too. */
+static void holes_of_a_file_cost_nothing(void **state)
+{
+	const size_t size = (size_t)1 << 30, middle = size / 2 + 5;
+	struct filemap *map, *copy;
+	struct filemap_stat stat;
+
+	assert_ok(filemap_open(t_path(*state, "sparse"), FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_SPARSE, .size = size), &map,
+			       NULL));
+	assert_ok(filemap_write_all(map, middle, "middle", 6));
+	assert_ok(filemap_write_all(map, size - 3, "end", 3));
+	assert_ok(filemap_snapshot_map(map, 5, FILEMAP_TO_END, &copy, NULL));
+	assert_ok(filemap_stat(copy, &stat));
+	assert_int_equal(stat.size, size - 5);
+	assert_in_range(stat.blocks, 2, 4096);
+	assert_memory_equal((const char *)filemap_data(copy) + middle - 5, "middle", 6);
+	assert_memory_equal((const char *)filemap_data(copy) + size - 8, "end", 3);
+	assert_int_equal(((const char *)filemap_data(copy))[middle - 6], 0);
+	filemap_close(copy);
+	filemap_close(map);
+}
+
 static void file_that_was_cut_is_erange(void **state)
 {
 	static const unsigned modes[] = {FILEMAP_READ, FILEMAP_COW, FILEMAP_WRITE};
@@ -364,9 +387,9 @@ static void touching_cut_pages_of_cow_is_a_signal_and_of_a_snapshot_is_not(void 
 
 T_MAIN(T_TEST(private_pages_are_in_the_snapshot), T_TEST(every_mode_can_be_taken_and_lives_alone),
        T_TEST(memory_can_be_taken), T_TEST(what_was_kept_from_dumps_and_children_is_so_in_the_snapshot),
-       T_TEST(part_of_a_window_begins_at_its_offset), T_TEST(file_that_was_cut_is_erange),
-       T_TEST(page_that_cannot_be_read_is_efault_and_told), T_TEST(what_a_child_does_not_have_is_eforked),
-       T_TEST(limit_of_file_sizes_is_efbig_and_no_signal), T_TEST(every_call_on_a_snapshot_answers),
-       T_TEST(windows_of_a_snapshot_outlive_it), T_TEST(changes_of_others_show_through_cow),
-       T_TEST(cut_discards_private_pages_of_cow),
+       T_TEST(holes_of_a_file_cost_nothing), T_TEST(part_of_a_window_begins_at_its_offset),
+       T_TEST(file_that_was_cut_is_erange), T_TEST(page_that_cannot_be_read_is_efault_and_told),
+       T_TEST(what_a_child_does_not_have_is_eforked), T_TEST(limit_of_file_sizes_is_efbig_and_no_signal),
+       T_TEST(every_call_on_a_snapshot_answers), T_TEST(windows_of_a_snapshot_outlive_it),
+       T_TEST(changes_of_others_show_through_cow), T_TEST(cut_discards_private_pages_of_cow),
        T_TEST(touching_cut_pages_of_cow_is_a_signal_and_of_a_snapshot_is_not))
