@@ -27,8 +27,8 @@
  *   jump: what a called function held at that moment is not given back.
  * - AddressSanitizer, ThreadSanitizer and valgrind get along with it. They install handlers of their own before
  *   main(), which stay the predecessors.
- * - SIGBUS need not be let in by the thread: the kernel would kill a thread that blocks it, so do not block it
- *   in threads that use guarded access with a handler.
+ * - Threads that use guarded access with a handler must not block SIGBUS: the kernel ends the program at a fault
+ *   whose signal is blocked, whatever the handler.
  *
  * Neither a handler nor a guard tells that a file was cut, as long as the page is there: from the file's end
  * to the end of its page there are zeros to be read. FILEMAP_GUARD_CHECK_END is for that.
