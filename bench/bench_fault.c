@@ -19,23 +19,24 @@
 #include "bench.h"
 
 #define WINDOW ((size_t)4 << 20)
+#define LARGE ((size_t)256 << 20) /* more than caches hold: most mapped files are */
 #define PAGE 4096u
-#define BYTES_A_ROUND ((size_t)8 << 20)
 
 struct work {
 	struct filemap *map;
 	unsigned char *buffer;
 	size_t size; /* of one access */
+	size_t window;
 	int fd;
 };
 
 static volatile uint64_t sink;
 
 /* Each access begins where the one before ended, so that none is a repetition of the same bytes. */
-static size_t next(size_t at, size_t size)
+static size_t next(const struct work *work, size_t at)
 {
-	at += (size + 63) & ~(size_t)63;
-	return at + size > WINDOW ? 0 : at;
+	at += (work->size + 63) & ~(size_t)63;
+	return at + work->size > work->window ? 0 : at;
 }
 
 static void install(void *context)
@@ -58,7 +59,7 @@ static void guarded(void *context, size_t times)
 	size_t at = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < times; i++, at = next(at, work->size))
+	for (size_t i = 0; i < times; i++, at = next(work, at))
 		r |= filemap_guarded_read(work->map, at, work->buffer, work->size, 0, NULL);
 	bench_require(r, "filemap_guarded_read");
 }
@@ -69,7 +70,7 @@ static void guarded_to_the_end(void *context, size_t times)
 	size_t at = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < times; i++, at = next(at, work->size))
+	for (size_t i = 0; i < times; i++, at = next(work, at))
 		r |= filemap_guarded_read(work->map, at, work->buffer, work->size, FILEMAP_GUARD_CHECK_END,
 					  NULL);
 	bench_require(r, "filemap_guarded_read");
@@ -81,7 +82,7 @@ static void guarded_stores(void *context, size_t times)
 	size_t at = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < times; i++, at = next(at, work->size))
+	for (size_t i = 0; i < times; i++, at = next(work, at))
 		r |= filemap_guarded_write(work->map, at, work->buffer, work->size, 0, NULL);
 	bench_require(r, "filemap_guarded_write");
 }
@@ -92,7 +93,7 @@ static void plain(void *context, size_t times)
 	size_t at = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < times; i++, at = next(at, work->size))
+	for (size_t i = 0; i < times; i++, at = next(work, at))
 		r |= filemap_read_exact(work->map, at, work->buffer, work->size);
 	bench_require(r, "filemap_read_exact");
 }
@@ -106,7 +107,7 @@ static void bare_loads(void *context, size_t times)
 	const unsigned char *data = filemap_data(work->map);
 	size_t at = 0;
 
-	for (size_t i = 0; i < times; i++, at = next(at, work->size))
+	for (size_t i = 0; i < times; i++, at = next(work, at))
 		copy(work->buffer, data + at, work->size);
 }
 
@@ -116,7 +117,7 @@ static void bare_stores(void *context, size_t times)
 	unsigned char *data = filemap_data_mut(work->map);
 	size_t at = 0;
 
-	for (size_t i = 0; i < times; i++, at = next(at, work->size))
+	for (size_t i = 0; i < times; i++, at = next(work, at))
 		copy(data + at, work->buffer, work->size);
 }
 
@@ -140,7 +141,7 @@ static void by_hand(void *context, size_t times)
 	size_t at = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < times; i++, at = next(at, work->size))
+	for (size_t i = 0; i < times; i++, at = next(work, at))
 		r |= jump_and_copy(work->buffer, data + at, work->size);
 	bench_require(r, "sigsetjmp");
 }
@@ -150,12 +151,12 @@ static void by_pread(void *context, size_t times)
 	const struct work *work = context;
 	size_t at = 0;
 
-	for (size_t i = 0; i < times; i++, at = next(at, work->size))
+	for (size_t i = 0; i < times; i++, at = next(work, at))
 		if (pread(work->fd, work->buffer, work->size, (off_t)at) != (ssize_t)work->size)
 			bench_require(-5, "pread");
 }
 
-static void compare_reads(struct work *work, size_t rounds)
+static void compare_reads(struct work *work, size_t rounds, const char *from, size_t least)
 {
 	static const size_t sizes[] = {8, 64, 512, 4096, 65536, (size_t)1 << 20};
 	const struct bench_way ways[] = {
@@ -170,9 +171,12 @@ static void compare_reads(struct work *work, size_t rounds)
 	char title[64];
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		size_t times = BYTES_A_ROUND / (sizes[i] < 256 ? 256 : sizes[i]);
+		size_t times = 4 * work->window / (sizes[i] < 256 ? 256 : sizes[i]);
 		struct bench_plan plan = {title, rounds, times, CLOCK_THREAD_CPUTIME_ID};
-		snprintf(title, sizeof title, "reads of %zu bytes", sizes[i]);
+
+		if (sizes[i] < least)
+			continue;
+		snprintf(title, sizeof title, "reads of %zu bytes from %s", sizes[i], from);
 		work->size = sizes[i];
 		bench_compare(&plan, ways, sizeof ways / sizeof *ways);
 	}
@@ -189,7 +193,7 @@ static void compare_writes(struct work *work, size_t rounds)
 	char title[64];
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		size_t times = BYTES_A_ROUND / (sizes[i] < 256 ? 256 : sizes[i]);
+		size_t times = 4 * work->window / (sizes[i] < 256 ? 256 : sizes[i]);
 		struct bench_plan plan = {title, rounds, times, CLOCK_THREAD_CPUTIME_ID};
 		snprintf(title, sizeof title, "writes of %zu bytes", sizes[i]);
 		work->size = sizes[i];
@@ -313,30 +317,46 @@ static void compare_probes(struct work *work, size_t rounds)
 	}
 }
 
+static void set_up(struct work *work, const char *below, size_t window)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/filemap-bench-fault", below);
+	bench_require(
+		filemap_open(path, FILEMAP_WRITE,
+			     FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_TRUNCATE, .size = window),
+			     &work->map, NULL),
+		"filemap_open");
+	memset(filemap_data_mut(work->map), 'x', window);
+	work->fd = filemap_fd(work->map);
+	work->window = window;
+}
+
+static void tear_down(struct work *work)
+{
+	uninstall(NULL);
+	bench_require(filemap_remove(work->map, NULL), "filemap_remove");
+	filemap_close(work->map);
+}
+
 int main(int argc, char **argv)
 {
 	const size_t rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 31;
+	const char *below = argc > 1 ? argv[1] : ".";
 	struct work work = {.buffer = malloc(WINDOW)};
-	char path[4096];
 
-	snprintf(path, sizeof path, "%s/filemap-bench-fault", argc > 1 ? argv[1] : ".");
 	bench_stay_on_cpu();
-	bench_require(
-		filemap_open(path, FILEMAP_WRITE,
-			     FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_TRUNCATE, .size = WINDOW),
-			     &work.map, NULL),
-		"filemap_open");
 	bench_require(work.buffer ? 0 : -12, "malloc");
-	memset(filemap_data_mut(work.map), 'x', WINDOW);
 	memset(work.buffer, 'y', WINDOW);
-	work.fd = filemap_fd(work.map);
-	compare_reads(&work, rounds);
+	set_up(&work, below, WINDOW);
+	compare_reads(&work, rounds, "caches", 0);
 	compare_writes(&work, rounds);
 	compare_calls(&work, rounds);
 	compare_probes(&work, rounds);
-	uninstall(NULL);
-	bench_require(filemap_remove(work.map, NULL), "filemap_remove");
-	filemap_close(work.map);
+	tear_down(&work);
+	set_up(&work, below, LARGE);
+	compare_reads(&work, rounds / 4 + 1, "memory", PAGE);
+	tear_down(&work);
 	free(work.buffer);
 	return 0;
 }
