@@ -12,7 +12,7 @@ long_functions() {
 long_files() { wc -l "$@" | awk '$2 != "total" && $1 > ($2 ~ /^tests.*\/test_/ ? 800 : 400) { print $2 ": " $1 " lines" }'; }
 unlicensed() { for file in "$@"; do head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0 OR MIT' || echo "$file"; done; }
 unfinished() { grep -nwE 'XXX|TODO|FIXME|[Nn]ot (yet )?implemented|[Ff]or now|[Pp]laceholder' "$@" | grep -v ENOSYS || :; }
-unformatted() { for file in "$@"; do clang-format "$file" | cmp -s - "$file" || echo "$file"; done; }
+unformatted() { clang-format --dry-run "$@" 2>&1 | sed -n 's/^\([^:]*\):.*clang-format-violations.*/\1/p' | sort -u; }
 
 cd "$root"
 find lib cli tests examples bench -name '*.[ch]' | sort >"$scratch/sources"
