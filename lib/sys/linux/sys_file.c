@@ -7,6 +7,7 @@
  */
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -85,14 +86,28 @@ int fm__sys_free_blocks(int fd, uint64_t *ret)
 	return 0;
 }
 
+/* glibc asks through prlimit64(2), which takes three times as long, and this is asked at each growth. */
+#if defined(SYS_getrlimit) && UINTPTR_MAX > 0xFFFFFFFFu
+#define GETRLIMIT(which, to) ((int)syscall(SYS_getrlimit, (which), (to)))
+#else
+#define GETRLIMIT(which, to) getrlimit((which), (to))
+#endif
+
+static bool is_limited(void)
+{
+	struct rlimit limit;
+	if (GETRLIMIT(RLIMIT_FSIZE, &limit) < 0 && getrlimit(RLIMIT_FSIZE, &limit) < 0)
+		return false;
+	return limit.rlim_cur != RLIM_INFINITY;
+}
+
 /* The signal of RLIMIT_FSIZE is sent to the thread that wrote: blocked around the call, taken back after. */
 void fm__size_limit_enter(struct fm__size_limit *guard)
 {
-	struct rlimit limit;
 	sigset_t pending, ours;
 
 	guard->active = 0;
-	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+	if (!is_limited())
 		return;
 	sigemptyset(&ours);
 	sigaddset(&ours, SIGXFSZ);
