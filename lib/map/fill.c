@@ -212,7 +212,7 @@ static int share_again(struct filemap *map, const struct fm__plan *plan, struct 
 	return fm__lock_change(&map->origin->lock, fm__filemap_fd(map), FILEMAP_SHARED_LOCK, 0, reterr);
 }
 
-/* With a reserve growth is to be one call: what it would have to ask each time is found out here. */
+/* With a reserve growth is to be cheap: whether it has to ask for the size each time is found out here. */
 static void note_who_sizes(struct filemap *map)
 {
 	const struct fm__origin *origin = map->origin;
