@@ -167,6 +167,24 @@ static void holes_of_a_file_cost_nothing(void **state)
 	filemap_close(map);
 }
 
+/* A private page lies where the file has a hole: the file knows nothing of it. */
+static void private_pages_in_holes_are_in_the_snapshot(void **state)
+{
+	const char *path = t_path(*state, "sparse");
+	struct filemap *map, *copy;
+
+	assert_ok(filemap_open(path, FILEMAP_WRITE,
+			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE | FILEMAP_SPARSE, .size = 64 * PAGE),
+			       &map, NULL));
+	filemap_close(map);
+	assert_ok(filemap_open(path, FILEMAP_COW, NULL, &map, NULL));
+	assert_ok(filemap_write_all(map, 40 * PAGE + 7, "private", 7));
+	assert_ok(filemap_snapshot_map(map, PAGE, FILEMAP_TO_END, &copy, NULL));
+	assert_memory_equal((const char *)filemap_data(copy) + 39 * PAGE + 7, "private", 7);
+	filemap_close(copy);
+	filemap_close(map);
+}
+
 static void file_that_was_cut_is_erange(void **state)
 {
 	static const unsigned modes[] = {FILEMAP_READ, FILEMAP_COW, FILEMAP_WRITE};
@@ -387,9 +405,10 @@ static void touching_cut_pages_of_cow_is_a_signal_and_of_a_snapshot_is_not(void 
 
 T_MAIN(T_TEST(private_pages_are_in_the_snapshot), T_TEST(every_mode_can_be_taken_and_lives_alone),
        T_TEST(memory_can_be_taken), T_TEST(what_was_kept_from_dumps_and_children_is_so_in_the_snapshot),
-       T_TEST(holes_of_a_file_cost_nothing), T_TEST(part_of_a_window_begins_at_its_offset),
-       T_TEST(file_that_was_cut_is_erange), T_TEST(page_that_cannot_be_read_is_efault_and_told),
-       T_TEST(what_a_child_does_not_have_is_eforked), T_TEST(limit_of_file_sizes_is_efbig_and_no_signal),
-       T_TEST(every_call_on_a_snapshot_answers), T_TEST(windows_of_a_snapshot_outlive_it),
-       T_TEST(changes_of_others_show_through_cow), T_TEST(cut_discards_private_pages_of_cow),
+       T_TEST(holes_of_a_file_cost_nothing), T_TEST(private_pages_in_holes_are_in_the_snapshot),
+       T_TEST(part_of_a_window_begins_at_its_offset), T_TEST(file_that_was_cut_is_erange),
+       T_TEST(page_that_cannot_be_read_is_efault_and_told), T_TEST(what_a_child_does_not_have_is_eforked),
+       T_TEST(limit_of_file_sizes_is_efbig_and_no_signal), T_TEST(every_call_on_a_snapshot_answers),
+       T_TEST(windows_of_a_snapshot_outlive_it), T_TEST(changes_of_others_show_through_cow),
+       T_TEST(cut_discards_private_pages_of_cow),
        T_TEST(touching_cut_pages_of_cow_is_a_signal_and_of_a_snapshot_is_not))
