@@ -24,7 +24,9 @@
  * - A flush that has begun cannot be called off. A wait that times out gives up waiting, not the
  *   flush.
  * - A failed flush taints its mapping for good, as filemap_flush() would: see there. Later flushes
- *   of it are refused with FILEMAP_EPOISONED, and those in flight do not end well either.
+ *   of it are refused with FILEMAP_EPOISONED, and those that end after its failure was seen end with
+ *   it, too. The kernel tells a failure once: one that was in flight beside it may have ended with 0
+ *   before that, so distrust what was flushed at the same time; filemap_doubt() covers it.
  * - A mapping may be closed while flushes of it are in flight; they go on, on the right file, and
  *   hold its open file, and with it its flock or OFD lock, until they have ended.
  * - io_uring may be there and be forbidden (containers, kernel.io_uring_disabled). It counts as
