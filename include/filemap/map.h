@@ -441,6 +441,7 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_wrap_bytes(const char *label, const vo
  * @retval FILEMAP_ERANGE     The window does not lie within the file as it is now.
  * @retval FILEMAP_EPOISONED  The parent's window is gone.
  * @retval FILEMAP_EFORKED    Only the process that opened the parent may do this.
+ * @retval FILEMAP_EBUSY      An asynchronous change of the file's size is in flight (filemap_queue_resize()).
  * @retval -ENOMEM            No memory or too many mappings.
  * Class R on the parent. @since 0.1
  */
@@ -556,7 +557,7 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_try_close(struct filemap *map);
  * @param file_size  Bytes, of the whole file.
  * @retval 0                  Durable and closed.
  * @retval FILEMAP_EMODE      Not writable: READ, EXEC, COW, FROZEN; or COOPERATE cuts without the exclusive lock.
- * @retval FILEMAP_EBUSY      A pin, an asynchronous flush or another window holds it; nothing was done.
+ * @retval FILEMAP_EBUSY      A pin, an asynchronous request or another window holds it; nothing was done.
  * @retval FILEMAP_EPOISONED  The window is gone, or an earlier flush failed.
  * @retval FILEMAP_ERANGE     More than off_t can hold.
  * @retval FILEMAP_EFORKED    Only the process that opened may do this; private memory closes in any.
@@ -613,7 +614,8 @@ FILEMAP_API uint64_t filemap_offset(const struct filemap *map);
  *
  * @param ret_file_size  The file's size in bytes; may be NULL.
  * @retval 0                  Window and file agree.
- * @retval FILEMAP_EBUSY      It would have to move or shrink, and is pinned; nothing has changed.
+ * @retval FILEMAP_EBUSY      It would have to move or shrink, and is pinned; or an asynchronous change of the file
+ *                            is in flight (filemap_queue_resize(), _remove()). Nothing has changed.
  * @retval FILEMAP_ERANGE     It cannot hold the growth: the reserve is too small, and the window now fills
  *                            it; or there is no such address space, and the window is as it was.
  * @retval FILEMAP_EPOISONED  The window is gone.
@@ -763,6 +765,7 @@ FILEMAP_API int filemap_doubt(const struct filemap *map, uint64_t *ret_offset, u
  *                            link: those are not removed. Nothing was tried, no state has changed.
  * @retval FILEMAP_ELOCKED    The exclusive lock is not held; likewise.
  * @retval FILEMAP_EFORKED    Only the process that opened may do this; likewise.
+ * @retval FILEMAP_EBUSY      An asynchronous change of the file is in flight; likewise.
  * @retval -EACCES            With `step` "open parent directory": it may not be read, so not be synced; likewise.
  *                            Otherwise: it may not be written. NEEDS_UNLINK.
  * @retval FILEMAP_EGONE      The name does not exist, and it was not we who removed it. NEEDS_UNLINK.
@@ -794,6 +797,7 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_remove(struct filemap *map, struct fil
  * @retval FILEMAP_EMODE    1, and no directory is pinned, as for filemap_remove(); or the exclusive lock cannot
  *                          be had: LOCK_OFD in another mode than WRITE.
  * @retval FILEMAP_EFORKED  Only the process that opened may do this.
+ * @retval FILEMAP_EBUSY    An asynchronous change of the file is in flight.
  * Class E for all windows of the file. @since 0.1
  */
 FILEMAP_API FILEMAP_NODISCARD int filemap_set_remove_on_close(struct filemap *map, unsigned on);
@@ -1093,7 +1097,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_commit(struct filemap *map, size_t dat
  * @retval 0                  File and window have their new sizes.
  * @retval FILEMAP_EMODE      The mapping is not FILEMAP_WRITE, or is frozen; or COOPERATE cuts without the
  *                            exclusive lock.
- * @retval FILEMAP_EBUSY      It would shrink or move, and is pinned; or cut what another window shows.
+ * @retval FILEMAP_EBUSY      It would shrink or move, and is pinned; or cut what another window shows; or an
+ *                            asynchronous change of the file is in flight.
  * @retval FILEMAP_ELOCKED    COOPERATE: another one was growing the file, or holds a lock of the other family
  *                            on it, for a whole second. -EINTR: a signal came meanwhile.
  * @retval FILEMAP_EFORKED    Only the process that opened may do this.
@@ -1123,6 +1128,7 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_resize(struct filemap *map, uint64_t f
  * @retval FILEMAP_ERANGE     The range does not lie within the window.
  * @retval FILEMAP_EPOISONED  The window is gone.
  * @retval FILEMAP_EFORKED    Only the process that opened may do this.
+ * @retval FILEMAP_EBUSY      An asynchronous change of the file is in flight.
  * @retval -EOPNOTSUPP        The file system cannot.
  * @retval -ENOSPC, -EDQUOT, -EIO, …  As the kernel said; parts of the range may have got blocks.
  * Class W. Blocks for the disk. @since 0.1
@@ -1148,7 +1154,8 @@ FILEMAP_API bool filemap_reservable(const struct filemap *map);
  * Other windows and other processes can still store. Freezing what is frozen, or READ or EXEC, does nothing.
  *
  * @retval 0                  Frozen: filemap_data_mut() is NULL; flushing goes on working.
- * @retval FILEMAP_EBUSY      A pin is out, or DOWNGRADE_ON_FREEZE while another window of the file can store.
+ * @retval FILEMAP_EBUSY      A pin is out, or DOWNGRADE_ON_FREEZE while another window of the file can store or an
+ *                            asynchronous change of the file is in flight.
  * @retval FILEMAP_EMODE      It is executable (freeze_exec), or borrowed bytes.
  * @retval FILEMAP_ELOCKED    The lock was to be shared and got lost to somebody; the mapping is as it was,
  *                            without a lock (see filemap_lock_state()).
@@ -1214,6 +1221,7 @@ FILEMAP_API void (*filemap_code(const struct filemap *map, size_t offset))(void)
  * @retval FILEMAP_EOPTION  `kind` is neither.
  * @retval FILEMAP_EMODE    It was opened with FILEMAP_LOCK_NONE.
  * @retval FILEMAP_EFORKED  Only the process that opened may do this.
+ * @retval FILEMAP_EBUSY    An asynchronous change of the file is in flight, which relies on the lock.
  * @retval -EINTR           A signal ended the wait.
  * @retval -errno           As the kernel said.
  * Class E for all windows of the file. Blocks no longer than @p wait_ms. @since 0.1
@@ -1227,6 +1235,7 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_lock(struct filemap *map, unsigned kin
  * @retval 0                No lock is held, by the mapping or its windows; so it was for memory.
  * @retval FILEMAP_EMODE    It was opened with FILEMAP_LOCK_NONE.
  * @retval FILEMAP_EFORKED  Only the process that opened may do this.
+ * @retval FILEMAP_EBUSY    As for filemap_lock().
  * Class E for all windows of the file. @since 0.1
  */
 FILEMAP_API int filemap_unlock(struct filemap *map);

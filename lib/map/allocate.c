@@ -22,6 +22,9 @@ static int check(const struct filemap *map, size_t offset, size_t *length, struc
 		return fm__fail(reterr, FILEMAP_EMODE, step, "mode");
 	if (fm__origin_is_inherited(map->origin))
 		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
+	r = fm__origin_check_unchanging(map->origin, step, reterr);
+	if (r < 0)
+		return r;
 	r = fm__range_resolve(fm__view_size(map), offset, length);
 	if (r < 0) {
 		fm__fail(reterr, r, step, "range");

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "base/fork.h"
+#include "map/extent.h"
 #include "map/table.h"
 #include "sys/sys.h"
 
@@ -46,6 +47,7 @@ void fm__backing_give(struct fm__backing *backing)
 	count_anew_after_fork(backing);
 	if (__atomic_sub_fetch(&backing->references, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
+	fm__sys_end_windows(&backing->windows);
 	fm__sys_close(backing->fd);
 	fm__doubt_give(&backing->doubt);
 	fm__free(backing->block);
@@ -55,6 +57,27 @@ bool fm__backing_is_shared(struct fm__backing *backing)
 {
 	count_anew_after_fork(backing);
 	return __atomic_load_n(&backing->references, __ATOMIC_ACQUIRE) > 1;
+}
+
+static uint32_t find_storage(int fd)
+{
+	uint64_t type;
+	if (fm__sys_fs_type(fd, &type) < 0)
+		return FM_STORAGE_DEVICE;
+	return type == FM_TYPE_TMPFS || type == FM_TYPE_RAMFS || type == FM_TYPE_HUGETLBFS
+		       ? FM_STORAGE_MEMORY
+		       : FM_STORAGE_DEVICE;
+}
+
+/* Whoever asks at the same time finds the same. */
+bool fm__backing_is_memory(struct fm__backing *backing)
+{
+	uint32_t storage = __atomic_load_n(&backing->storage, __ATOMIC_RELAXED);
+	if (storage == FM_STORAGE_UNKNOWN) {
+		storage = find_storage(backing->fd);
+		__atomic_store_n(&backing->storage, storage, __ATOMIC_RELAXED);
+	}
+	return storage == FM_STORAGE_MEMORY;
 }
 
 void fm__backing_taint(struct fm__backing *backing, int cause, uint64_t offset, uint64_t length)
@@ -77,5 +100,5 @@ int fm__backing_doubt(const struct fm__backing *backing, uint64_t *ret_offset, u
 
 int fm__flush_is_failure(int result)
 {
-	return result < 0 && result != -EINTR && result != -ECANCELED;
+	return result < 0 && result != -EINTR && result != -ECANCELED && result != -EAGAIN;
 }

@@ -32,26 +32,60 @@ int fm__extent_zero(int fd, uint64_t from, uint64_t to)
 	return 0;
 }
 
-static int grow_by_zeros(int r, int fd, uint64_t from, uint64_t to)
-{
-	return r == -EOPNOTSUPP || r == -ENOSYS ? fm__extent_zero(fd, from, to) : r;
-}
-
-int fm__extent_grow(int fd, uint64_t from, uint64_t to, uint32_t flags)
-{
-	if (to <= from)
-		return 0;
-	if (flags & FILEMAP_SPARSE)
-		return fm__sys_ftruncate(fd, to);
-	return grow_by_zeros(fm__sys_fallocate(fd, 0, from, to - from), fd, from, to);
-}
-
 /* ftruncate(2) would cut what somebody else grew meanwhile; a block for the last byte cuts nothing. */
-int fm__extent_grow_shared(int fd, uint64_t from, uint64_t to, uint32_t flags)
+struct fm__call fm__extent_plan(int fd, uint64_t from, uint64_t to, uint32_t flags, bool shared)
 {
-	if (to <= from || !(flags & FILEMAP_SPARSE))
-		return fm__extent_grow(fd, from, to, flags);
-	return fm__extent_grow(fd, to - 1, to, 0);
+	struct fm__call call = {.kind = FM_CALL_NONE, .fd = fd};
+
+	if (to <= from)
+		return call;
+	call.kind = FM_CALL_ALLOCATE;
+	if ((flags & FILEMAP_SPARSE) && shared) {
+		from = to - 1;
+	} else if (flags & FILEMAP_SPARSE) {
+		call.kind = FM_CALL_TRUNCATE;
+		call.length = to;
+		return call;
+	}
+	call.offset = from;
+	call.length = to - from;
+	return call;
+}
+
+static int perform(const struct fm__call *call)
+{
+	if (call->kind == FM_CALL_ALLOCATE)
+		return fm__sys_fallocate(call->fd, 0, call->offset, call->length);
+	return call->kind == FM_CALL_TRUNCATE ? fm__sys_ftruncate(call->fd, call->length) : 0;
+}
+
+static int finish(const struct fm__call *call, int r)
+{
+	if (call->kind == FM_CALL_ALLOCATE && (r == -EOPNOTSUPP || r == -ENOSYS))
+		return fm__extent_zero(call->fd, call->offset, call->offset + call->length);
+	return r;
+}
+
+int fm__extent_make(const struct fm__call *call)
+{
+	return finish(call, perform(call));
+}
+
+/* Rings that do not know a call say so as the call itself says other things. */
+static bool may_be_unmade(int answer)
+{
+	return answer == -EINTR || answer == -EAGAIN || answer == -ECANCELED || answer == -EINVAL;
+}
+
+int fm__extent_answer(const struct fm__call *call, int answer)
+{
+	return may_be_unmade(answer) ? fm__extent_make(call) : finish(call, answer);
+}
+
+int fm__extent_grow(int fd, uint64_t from, uint64_t to, uint32_t flags, bool shared)
+{
+	const struct fm__call call = fm__extent_plan(fd, from, to, flags, shared);
+	return fm__extent_make(&call);
 }
 
 /* Whether blocks that a file gives back can be taken again at once, all of them. XFS keeps some. */

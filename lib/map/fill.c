@@ -101,8 +101,7 @@ static int empty_file(const struct fm__plan *plan, int fd, uint64_t size, struct
 static int grow_from_empty(const struct fm__plan *plan, int fd, uint64_t final, struct filemap_error *reterr)
 {
 	bool alone = plan->lock_kind == FILEMAP_EXCLUSIVE_LOCK;
-	int r = alone ? fm__extent_grow(fd, 0, final, plan->flags)
-		      : fm__extent_grow_shared(fd, 0, final, plan->flags);
+	int r = fm__extent_grow(fd, 0, final, plan->flags, !alone);
 	if (r >= 0)
 		return 0;
 	if (alone)

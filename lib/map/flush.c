@@ -63,7 +63,7 @@ int filemap_flush(struct filemap *map)
 static int write_pages(const struct filemap *map, uint64_t start, uint64_t bytes)
 {
 	if (fm__filemap_is_absent(map))
-		return fm__sys_flush_range(fm__filemap_fd(map), start, bytes);
+		return fm__sys_flush_range(fm__filemap_fd(map), start, bytes, NULL);
 	return fm__sys_msync(map->region + (size_t)(start - map->file_start), (size_t)bytes);
 }
 
@@ -102,33 +102,111 @@ int filemap_writeback(struct filemap *map, size_t offset, size_t length)
 	return fm__sys_writeback_range(fm__filemap_fd(map), start, bytes);
 }
 
+/* The backing that a request holds on to; without one there is nothing to do. */
+static void take(const struct filemap *map, struct fm__flush *flush)
+{
+	struct fm__backing *backing = map->origin->backing;
+
+	fm__backing_take(backing);
+	flush->backing = backing;
+	flush->fd = backing->fd;
+	flush->windows = &backing->windows;
+	flush->generation = fm__fork_generation();
+	flush->is_memory = fm__backing_is_memory(backing);
+}
+
+static bool is_inherited(const struct fm__flush *flush)
+{
+	return flush->generation != fm__fork_generation();
+}
+
 int fm__map_flush_begin(struct filemap *map, size_t offset, size_t length, struct fm__flush *ret)
 {
 	struct fm__flush flush = {.fd = -1};
 	int r = cover(map, offset, length, &flush.offset, &flush.length);
 	if (r < 0)
 		return r;
-	if (flush.length != 0) {
-		fm__backing_take(map->origin->backing);
-		flush.backing = map->origin->backing;
-		flush.fd = fm__filemap_fd(map);
-		flush.reserved = fm__fork_generation();
+	if (flush.length != 0)
+		take(map, &flush);
+	*ret = flush;
+	return 0;
+}
+
+/* All windows' pages; as far as this one ends is what is in doubt if it fails, at least. */
+int fm__map_sync_begin(struct filemap *map, struct fm__flush *ret)
+{
+	struct fm__flush flush = {.fd = -1};
+	int r = fm__filemap_check_durable(map);
+	if (r < 0)
+		return r;
+	if (fm__filemap_has_device(map)) {
+		flush.length = map->window.offset + fm__view_size(map);
+		take(map, &flush);
 	}
 	*ret = flush;
 	return 0;
 }
 
+int fm__map_writeback_begin(struct filemap *map, size_t offset, size_t length, struct fm__flush *ret)
+{
+	struct fm__flush flush = {.fd = -1};
+	int r = fm__filemap_check_window(map);
+	if (r < 0)
+		return r;
+	r = find(map, offset, length, &flush.offset, &flush.length);
+	if (r < 0)
+		return r;
+	if (flush.length != 0)
+		take(map, &flush);
+	*ret = flush;
+	return 0;
+}
+
+/* No range: what a failure leaves in doubt is the whole file. */
+void fm__map_flush_resume(const struct filemap *map, struct fm__flush *ret)
+{
+	*ret = (struct fm__flush){.fd = -1};
+	if (fm__filemap_has_device(map))
+		take(map, ret);
+}
+
+void fm__map_flush_note(const struct fm__flush *flush, int result)
+{
+	if (flush->backing && !is_inherited(flush) && fm__flush_is_failure(result))
+		taint(flush->backing, result, flush->offset + flush->length);
+}
+
+/* The parent's request: its reference is not counted here. */
+static int forget(struct fm__flush *flush)
+{
+	flush->backing = NULL;
+	return FILEMAP_EFORKED;
+}
+
+static void give(struct fm__flush *flush)
+{
+	fm__backing_give(flush->backing);
+	flush->backing = NULL;
+}
+
 int fm__map_flush_end(struct fm__flush *flush, int result)
 {
-	struct fm__backing *backing = flush->backing;
 	int r;
 
-	if (!backing)
+	if (!flush->backing)
 		return result < 0 ? result : 0;
-	flush->backing = NULL;
-	if (flush->reserved != fm__fork_generation())
-		return FILEMAP_EFORKED; /* the parent's flush: its reference is not counted here */
-	r = settle(backing, result, flush->offset + flush->length);
-	fm__backing_give(backing);
+	if (is_inherited(flush))
+		return forget(flush);
+	r = settle(flush->backing, result, flush->offset + flush->length);
+	give(flush);
 	return r;
+}
+
+int fm__map_writeback_end(struct fm__flush *flush, int result)
+{
+	if (flush->backing && is_inherited(flush))
+		return forget(flush);
+	if (flush->backing)
+		give(flush);
+	return result < 0 ? result : 0;
 }

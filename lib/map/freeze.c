@@ -111,6 +111,9 @@ static int freeze(struct filemap *map, unsigned frozen, const char *step, struct
 
 	if (share && fm__origin_is_inherited(origin))
 		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
+	r = share ? fm__origin_check_unchanging(origin, step, reterr) : 0;
+	if (r < 0)
+		return r;
 	r = change_state(map, frozen, share ? fm__can_store : opposite(map, frozen), step, reterr);
 	if (r < 0 || !share || fm__lock_held(&origin->lock) != FILEMAP_EXCLUSIVE_LOCK)
 		return r;

@@ -150,7 +150,7 @@ bool fm__filemap_has_device(const struct filemap *map)
 
 bool fm__filemap_is_pinned(const struct filemap *map)
 {
-	return __atomic_load_n(&map->uses, __ATOMIC_ACQUIRE) > 1;
+	return __atomic_load_n(&map->uses, __ATOMIC_ACQUIRE) > 1 + map->own_pins;
 }
 
 size_t fm__view_size(const struct filemap *map)

@@ -3,7 +3,7 @@
  * locking: the advisory lock as the program sees it.
  *
  * Invariant: the exclusive lock of a mapping that can store is never shared with readers, unless COOPERATE.
- * Who gave it up may take what there is.
+ * Who gave it up may take what there is. What a change of size or name in flight relies on stays as it is.
  */
 #include "base/error.h"
 #include "map/permit.h"
@@ -47,6 +47,9 @@ int filemap_lock(struct filemap *map, unsigned kind, uint32_t wait_ms, struct fi
 	r = check(origin);
 	if (r < 0)
 		return fm__fail(reterr, r, step, r == FILEMAP_EFORKED ? "process" : "lock_family");
+	r = fm__origin_check_unchanging(origin, step, reterr);
+	if (r < 0)
+		return r;
 	if (kind == FILEMAP_SHARED_LOCK) {
 		r = check_sharing(origin, reterr);
 		if (r < 0)
@@ -63,6 +66,9 @@ int filemap_unlock(struct filemap *map)
 	if (is_memory(origin))
 		return 0;
 	r = check(origin);
+	if (r < 0)
+		return r;
+	r = fm__origin_check_unchanging(origin, step, NULL);
 	if (r < 0)
 		return r;
 	return fm__lock_change(&origin->lock, fm__filemap_fd(map), FILEMAP_UNLOCKED, 0, NULL);

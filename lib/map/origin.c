@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/fork.h"
 #include "map/private.h"
 #include "map/remove.h"
@@ -137,4 +138,26 @@ bool fm__origin_any(const struct fm__origin *origin, const struct filemap *excep
 bool fm__origin_is_inherited(const struct fm__origin *origin)
 {
 	return origin->generation != fm__fork_generation();
+}
+
+void fm__origin_set_change(struct fm__origin *origin, uint32_t change)
+{
+	__atomic_store_n(&origin->change, change, __ATOMIC_RELEASE);
+}
+
+uint32_t fm__origin_change(const struct fm__origin *origin)
+{
+	if (fm__origin_is_inherited(origin))
+		return FM_CHANGE_NONE;
+	return __atomic_load_n(&origin->change, __ATOMIC_ACQUIRE);
+}
+
+int fm__origin_check_unchanging(const struct fm__origin *origin, const char *step,
+				struct filemap_error *reterr)
+{
+	if (fm__origin_change(origin) == FM_CHANGE_NONE)
+		return 0;
+	fm__fail(reterr, FILEMAP_EBUSY, step, "asynchronous change");
+	fm__fail_hint(reterr, "another one of the file's size or name is in flight: end its ticket first");
+	return FILEMAP_EBUSY;
 }

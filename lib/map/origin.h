@@ -10,6 +10,11 @@
 #include "map/lock.h"
 #include "map/removal.h"
 
+/* What is being changed by parts, from its begin to its end; set and unset by class E calls. */
+#define FM_CHANGE_NONE 0u
+#define FM_CHANGE_SIZE 1u
+#define FM_CHANGE_NAME 2u
+
 struct fm__origin {
 	struct fm__backing
 		*backing;           /* constant, one reference; backing->fd is -1 for memory without a file */
@@ -21,6 +26,7 @@ struct fm__origin {
 	bool size_is_ours;          /* atomic; nobody but its one window has changed the size since opening */
 	unsigned generation;        /* constant: of the process that opened */
 	struct fm__removal removal; /* changed by class E calls */
+	uint32_t change;            /* atomic: FM_CHANGE_*; the asynchronous one that is in flight */
 	bool is_sealed;             /* constant: a memory file that nobody can write or cut any more */
 	bool is_writable;           /* constant: the descriptor, and so what LOCK_OFD can lock */
 	bool remove_on_close;       /* changed by class E calls */
@@ -48,6 +54,12 @@ void fm__origin_free(struct fm__origin *origin); /* one that no window has joine
  * must not take it, and not call the kernel. */
 bool fm__origin_any(const struct fm__origin *origin, const struct filemap *except,
 		    bool (*test)(const struct filemap *, uint64_t), uint64_t argument);
+
+/* FILEMAP_EBUSY while a change is in flight; a forked child has no part in its parent's. */
+int fm__origin_check_unchanging(const struct fm__origin *origin, const char *step,
+				struct filemap_error *reterr);
+void fm__origin_set_change(struct fm__origin *origin, uint32_t change);
+uint32_t fm__origin_change(const struct fm__origin *origin);
 
 /* Whether this process is not the one that opened. */
 bool fm__origin_is_inherited(const struct fm__origin *origin);

@@ -7,6 +7,13 @@
  */
 #include "map/private.h"
 
+void fm__map_hold(const struct filemap *map)
+{
+	struct filemap *counted =
+		(struct filemap *)(uintptr_t)map; /* the count is no part of what it shows */
+	__atomic_add_fetch(&counted->uses, 1, __ATOMIC_RELAXED);
+}
+
 static void give_up(struct filemap *map)
 {
 	if (__atomic_sub_fetch(&map->uses, 1, __ATOMIC_ACQ_REL) == 0)
@@ -15,8 +22,10 @@ static void give_up(struct filemap *map)
 
 void filemap_close(struct filemap *map)
 {
-	if (map)
-		give_up(map);
+	if (!map)
+		return;
+	__atomic_store_n(&map->is_closed, true, __ATOMIC_RELAXED);
+	give_up(map);
 }
 
 int filemap_try_close(struct filemap *map)
@@ -29,14 +38,12 @@ int filemap_try_close(struct filemap *map)
 	return 0;
 }
 
-/* The count is no part of what a const mapping shows. */
 int filemap_pin(const struct filemap *map)
 {
-	struct filemap *counted = (struct filemap *)(uintptr_t)map;
 	int r = fm__filemap_check_window(map);
 	if (r < 0)
 		return r;
-	__atomic_add_fetch(&counted->uses, 1, __ATOMIC_RELAXED);
+	fm__map_hold(map);
 	return 0;
 }
 

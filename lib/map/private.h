@@ -34,6 +34,8 @@ struct filemap {
 	unsigned frozen;             /* changed by freeze and thaw only */
 	int poison_cause;            /* atomic; why the window is gone, 0 = it is not */
 	uint32_t uses;               /* atomic: one for the handle, one for each pin */
+	uint32_t own_pins;           /* of these: that of a change that is being ended; class E calls only */
+	bool is_closed;              /* atomic: the handle's use is given back, pins are left */
 	struct filemap_time made;    /* constant; of memory only */
 	struct filemap *next_window; /* under the process lock */
 	struct filemap **window_link;

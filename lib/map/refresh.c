@@ -93,6 +93,9 @@ int filemap_refresh(struct filemap *map, uint64_t *ret_file_size, struct filemap
 	int r = fm__filemap_check_window(map);
 	if (r < 0)
 		return fm__fail(reterr, r, step, "mapping");
+	r = fm__origin_check_unchanging(map->origin, step, reterr);
+	if (r < 0)
+		return r;
 	if (map->kind == FM_KIND_FILE) {
 		r = refresh_file(map, &file_size, reterr);
 		if (r < 0)

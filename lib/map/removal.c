@@ -259,24 +259,6 @@ static int fail_unsynced(struct filemap_error *reterr, int r, const char *step)
 	return FILEMAP_EUNSYNCED;
 }
 
-static int make_durable(struct fm__removal *removal, const struct fm__target *target,
-			struct filemap_error *reterr)
-{
-	struct stat file;
-	int r = fm__sys_fstat(target->fd, &file);
-	if (r < 0)
-		return fail_unsynced(reterr, r, "count links");
-	r = clear_hideout(removal, target);
-	if (r < 0)
-		return fail_unsynced(reterr, r, "sync hidden directory");
-	r = fm__sys_fsync(target->dirfd);
-	if (r < 0)
-		return fail_unsynced(reterr, r, "sync parent directory");
-	if (file.st_nlink > 0)
-		removal->notices |= FILEMAP_STILL_LINKED;
-	return 0;
-}
-
 static int unlink_first(struct fm__removal *removal, const struct fm__target *target,
 			struct filemap_error *reterr)
 {
@@ -310,18 +292,48 @@ void fm__removal_undo_creation(int dirfd, const char *name, int fd, struct filem
 		fm__sys_close(directory);
 }
 
-int fm__removal_run(struct fm__removal *removal, const struct fm__target *target,
-		    struct filemap_error *reterr)
+int fm__removal_sync_begin(struct fm__removal *removal, const struct fm__target *target,
+			   struct filemap_error *reterr)
+{
+	struct stat file;
+	int r = fm__sys_fstat(target->fd, &file);
+	if (r < 0)
+		return fail_unsynced(reterr, r, "count links");
+	r = clear_hideout(removal, target);
+	if (r < 0)
+		return fail_unsynced(reterr, r, "sync hidden directory");
+	removal->is_linked = file.st_nlink > 0;
+	return 0;
+}
+
+int fm__removal_sync_end(struct fm__removal *removal, int synced, struct filemap_error *reterr)
+{
+	if (synced < 0)
+		return fail_unsynced(reterr, synced, "sync parent directory");
+	if (removal->is_linked)
+		removal->notices |= FILEMAP_STILL_LINKED;
+	removal->state = FILEMAP_STATE_REMOVED;
+	return (int)removal->notices;
+}
+
+int fm__removal_unlink(struct fm__removal *removal, const struct fm__target *target,
+		       struct filemap_error *reterr)
 {
 	int r = 0;
 
 	if (removal->state != FILEMAP_STATE_NEEDS_PARENT_SYNC)
 		r = unlink_first(removal, target, reterr);
+	return r < 0 ? r : 0;
+}
+
+int fm__removal_run(struct fm__removal *removal, const struct fm__target *target,
+		    struct filemap_error *reterr)
+{
+	int r = fm__removal_unlink(removal, target, reterr);
 	if (r < 0)
 		return r;
-	r = make_durable(removal, target, reterr);
+	r = fm__removal_sync_begin(removal, target, reterr);
 	if (r < 0)
 		return r;
-	removal->state = FILEMAP_STATE_REMOVED;
-	return (int)removal->notices;
+	return fm__removal_sync_end(removal, fm__sys_fsync(target->dirfd), reterr);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * remove: the name of a mapped file goes, now or with the last window.
+ * remove: the name of a mapped file goes, now or with the last window. In parts: remove_later.c.
  *
  * Invariant: nothing is tried without the exclusive lock (but where there is to be none), nor in a process that
  * did not open the file. The lock is held until the removal is over.
@@ -40,66 +40,79 @@ static int check(const struct fm__origin *origin, struct filemap_error *reterr)
 		fm__fail_hint(reterr, "take the exclusive lock first: filemap_lock()");
 		return FILEMAP_ELOCKED;
 	}
-	return 0;
+	return fm__origin_check_unchanging(origin, step, reterr);
 }
 
 /* What was tried and failed is tried again at close; what was refused is not. */
-static int try(struct fm__origin *origin, const struct fm__target *target, struct filemap_error *reterr)
+void fm__remove_tried(struct fm__origin *origin, int result)
 {
-	int r = fm__removal_run(&origin->removal, target, reterr);
-	if (r != FILEMAP_EMODE)
-		origin->remove_on_close = r < 0;
-	return r;
+	if (result != FILEMAP_EMODE)
+		origin->remove_on_close = result < 0;
 }
 
 /* A directory that could only be searched at opening may be readable by now. */
-static int run_reopened(struct fm__origin *origin, struct fm__target *target, struct filemap_error *reterr)
+int fm__remove_find(const struct fm__origin *origin, struct fm__target *ret, struct filemap_error *reterr)
 {
-	int r = fm__sys_openat(origin->parent_fd, ".", O_RDONLY | O_DIRECTORY, 0);
-	if (r < 0)
-		return fm__fail(reterr, r, "open parent directory", "parent directory");
-	target->dirfd = r;
-	r = try(origin, target, reterr);
-	fm__sys_close(target->dirfd);
-	return r;
+	int dirfd = origin->parent_fd;
+
+	if (origin->parent_is_path) {
+		dirfd = fm__sys_openat(origin->parent_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+		if (dirfd < 0)
+			return fm__fail(reterr, dirfd, "open parent directory", "parent directory");
+	}
+	*ret = (struct fm__target){dirfd, fm__locate_name(origin), origin->backing->fd};
+	return 0;
+}
+
+void fm__remove_let_go(const struct fm__origin *origin, const struct fm__target *target)
+{
+	if (target->dirfd != origin->parent_fd)
+		fm__sys_close(target->dirfd);
 }
 
 static int run(struct fm__origin *origin, struct filemap_error *reterr)
 {
-	struct fm__target target = {
-		.dirfd = origin->parent_fd,
-		.name = fm__locate_name(origin),
-		.fd = origin->backing->fd,
-	};
-	return origin->parent_is_path ? run_reopened(origin, &target, reterr) : try(origin, &target, reterr);
+	struct fm__target target;
+	int r = fm__remove_find(origin, &target, reterr);
+	if (r < 0)
+		return r;
+	r = fm__removal_run(&origin->removal, &target, reterr);
+	fm__remove_tried(origin, r);
+	fm__remove_let_go(origin, &target);
+	return r;
 }
 
-static int name_path(const struct fm__origin *origin, int r, struct filemap_error *reterr)
+int fm__remove_name_path(const struct fm__origin *origin, int r, struct filemap_error *reterr)
 {
 	if (r < 0)
 		fm__fail_detail_if_none(reterr, origin->path);
 	return r;
 }
 
-static int check_and_run(struct fm__origin *origin, struct filemap_error *reterr)
+int fm__remove_check(const struct fm__origin *origin, struct filemap_error *reterr)
 {
-	int r = check(origin, reterr);
-	return r < 0 ? r : run(origin, reterr);
+	int r;
+
+	if (is_memory(origin))
+		return FM_REMOVE_NOTHING;
+	if (fm__origin_is_inherited(origin))
+		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
+	if (origin->removal.state == FILEMAP_STATE_REMOVED)
+		return FM_REMOVE_NOTHING;
+	r = check(origin, reterr);
+	return fm__remove_name_path(origin, r, reterr);
 }
 
 int filemap_remove(struct filemap *map, struct filemap_error *reterr)
 {
 	struct fm__origin *origin = map->origin;
-	int r;
-
-	if (is_memory(origin))
-		return 0;
-	if (fm__origin_is_inherited(origin))
-		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
-	if (origin->removal.state == FILEMAP_STATE_REMOVED)
+	int r = fm__remove_check(origin, reterr);
+	if (r < 0)
+		return r;
+	if (r == FM_REMOVE_NOTHING)
 		return (int)origin->removal.notices;
-	r = check_and_run(origin, reterr);
-	return name_path(origin, r, reterr);
+	r = run(origin, reterr);
+	return fm__remove_name_path(origin, r, reterr);
 }
 
 int filemap_set_remove_on_close(struct filemap *map, unsigned on)
@@ -112,6 +125,8 @@ int filemap_set_remove_on_close(struct filemap *map, unsigned on)
 		return 0;
 	if (fm__origin_is_inherited(origin))
 		return FILEMAP_EFORKED;
+	if (fm__origin_change(origin) != FM_CHANGE_NONE)
+		return FILEMAP_EBUSY;
 	if (on && origin->parent_fd < 0)
 		return FILEMAP_EMODE;
 	if (on && origin->lock.family == FILEMAP_LOCK_OFD && !origin->is_writable)
@@ -163,7 +178,7 @@ void fm__remove_last(struct fm__origin *origin)
 	int r = 0;
 
 	if (due)
-		r = name_path(origin, lock_and_run(origin, &error), &error);
+		r = fm__remove_name_path(origin, lock_and_run(origin, &error), &error);
 	fm__origin_free(origin);
 	if (due && tell)
 		tell(context, r, r < 0 ? &error : NULL);

@@ -1,30 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * resize: the file's length and the window change together, or both stay.
+ * resize: the file's length and the window change together, or both stay. In parts: resize_later.c.
  *
  * Invariant: no published byte is ever outside the file or outside the mapped region. Growth is
  * published last, shrinking first.
  */
 #include "map/resize.h"
 
-#include "base/checked.h"
 #include "base/error.h"
-#include "base/util.h"
+#include "map/change.h"
 #include "map/extent.h"
 #include "map/growth.h"
 #include "map/remap.h"
 #include "sys/sys.h"
 
 static const char *const step_check = "check resize";
-
-/* One change of the file's size, once it is known from what to what. */
-struct change {
-	struct filemap *map;
-	uint64_t old_size, new_size;
-	struct fm__span span; /* of the new size */
-	bool shared;          /* COOPERATE: the file is never cut behind somebody's back */
-	bool known;           /* the old size was not asked for: nobody else can have changed it */
-};
 
 int fm__filemap_file_size(const struct filemap *map, uint64_t *ret)
 {
@@ -45,6 +35,9 @@ int fm__resize_check(const struct filemap *map, uint64_t file_size, const char *
 		return fm__fail(reterr, FILEMAP_EMODE, step, map->frozen ? "frozen mapping" : "mode");
 	if (fm__origin_is_inherited(map->origin))
 		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
+	r = fm__origin_check_unchanging(map->origin, step, reterr);
+	if (r < 0)
+		return r;
 	r = fm__filemap_check_window(map);
 	if (r < 0)
 		return fm__fail(reterr, r, step, "mapping");
@@ -78,157 +71,58 @@ int fm__resize_plan(const struct filemap *map, uint64_t file_size, struct fm__sp
 	return 0;
 }
 
-static uint64_t end_of_old_page(const struct change *change)
-{
-	uint64_t page_end;
-	if (!fm__align_up(change->old_size, fm__sys_page_size(), &page_end))
-		return change->new_size;
-	return FM_MIN(page_end, change->new_size);
-}
-
-/* Stores beyond the end, in its page, may have left bytes there: they must not become content. Writing over them
- * is what makes the file longer: whoever sees the new bytes and stores there loses nothing to it. */
-static int zero_old_tail(const struct change *change)
-{
-	return fm__extent_zero(fm__filemap_fd(change->map), change->old_size, end_of_old_page(change));
-}
-
-/* Not of the old end's page, which has been written: zeros, where they are written here, are never written twice,
- * because others may see the first ones and store there. */
-static int give_blocks(const struct change *change)
-{
-	const uint64_t from = end_of_old_page(change), to = change->new_size;
-	int fd = fm__filemap_fd(change->map);
-
-	if (change->shared)
-		return fm__extent_grow_shared(fd, from, to, change->map->flags);
-	return fm__extent_grow(fd, from, to, change->map->flags);
-}
-
 /* Everything that can fail; *step says what did. */
-static int try_growth(const struct change *change, const char **step)
+static int try_growth(const struct fm__change *change, const char **step)
 {
-	struct filemap *map = change->map;
+	struct fm__call call;
 	int r;
 
 	*step = "clear old end";
-	r = zero_old_tail(change);
+	r = fm__change_clear_tail(change);
 	if (r < 0)
 		return r;
-	*step = map->flags & FILEMAP_SPARSE ? "set size" : "allocate blocks";
-	r = give_blocks(change);
+	*step = fm__change_growth_step(change);
+	call = fm__change_growth_call(change);
+	r = fm__extent_make(&call);
 	if (r < 0)
 		return r;
-	*step = "lock in memory";
-	r = fm__region_lock(map, fm__view_size(map), change->span.size);
-	if (r < 0)
-		return r;
-	*step = "remap";
-	return fm__region_widen(map, change->span.map_length);
+	return fm__change_make_room(change, step);
 }
 
-static int grow(const struct change *change, struct filemap_error *reterr)
+static int grow(const struct fm__change *change, struct filemap_error *reterr)
 {
 	const char *step;
 	int r = try_growth(change, &step);
-
-	if (r >= 0) {
-		fm__filemap_publish(change->map, &change->span);
-		return 0;
-	}
-	fm__fail(reterr, r, step, "file");
-	if (change->shared || fm__sys_ftruncate(fm__filemap_fd(change->map), change->old_size) < 0) {
-		change->map->origin->size_is_ours = false;
-		fm__fail_hint(reterr, "the file may have kept a larger size; the window is as it was");
-	}
-	return r;
+	if (r < 0)
+		return fm__change_undo_growth(change, r, step, reterr);
+	fm__filemap_publish(change->map, &change->span);
+	return 0;
 }
 
-/* The cut failed: the size that the file has now decides what can be shown. */
-static int after_failed_cut(const struct change *change, const struct fm__span *old_span, int cause,
-			    struct filemap_error *reterr)
+static int shrink(const struct fm__change *change, struct filemap_error *reterr)
 {
-	uint64_t size;
-
-	fm__fail(reterr, cause, "truncate", "file");
-	if (fm__filemap_file_size(change->map, &size) < 0 ||
-	    (size != change->old_size && size != change->new_size)) {
-		fm__filemap_poison(change->map, cause);
-		fm__fail_hint(reterr, "the file's size is unknown now: the mapping is poisoned");
-		return cause;
-	}
-	if (size == change->old_size)
-		fm__filemap_publish(change->map, old_span);
-	else
-		fm__fail_hint(reterr, "the file was cut nevertheless; so was the window");
-	return cause;
-}
-
-static int shrink(const struct change *change, struct filemap_error *reterr)
-{
-	struct fm__span old_span = change->span;
 	struct filemap *map = change->map;
+	size_t old_view;
 	int r;
 
 	r = fm__region_widen(map, change->span.map_length); /* others may have grown what is cut now */
 	if (r < 0)
 		return fm__fail(reterr, r, "remap", "file");
-	old_span.size = fm__view_size(map);
+	old_view = fm__view_size(map);
 	fm__filemap_publish(map, &change->span);
 	r = fm__sys_ftruncate(fm__filemap_fd(map), change->new_size);
 	if (r < 0)
-		return after_failed_cut(change, &old_span, r, reterr);
+		return fm__change_undo_cut(change, old_view, r, reterr);
 	fm__region_narrow(map, change->span.map_length);
 	return 0;
 }
 
-static bool shows_behind(const struct filemap *other, uint64_t file_size)
+static int look_and_change(struct fm__change *change, struct filemap_error *reterr)
 {
-	size_t size = fm__view_size(other);
-	return size != 0 && other->window.offset + size > file_size;
-}
-
-/* Refused while nothing is changed; a pinned region that has to grow does so now, behind the file's end. */
-static int check_change(const struct change *change, struct filemap_error *reterr)
-{
-	struct filemap *map = change->map;
-	int r = fm__resize_check_cut(map, change->old_size, change->new_size, step_check, reterr);
+	int r = fm__change_look(change, reterr);
 	if (r < 0)
 		return r;
-	if (change->new_size < change->old_size &&
-	    fm__origin_any(map->origin, map, shows_behind, change->new_size))
-		return fm__fail(reterr, FILEMAP_EBUSY, step_check, "window");
-	if (!fm__filemap_is_pinned(map))
-		return 0;
-	if (change->span.size < fm__view_size(map) || fm__region_widen(map, change->span.map_length) < 0)
-		return fm__fail(reterr, FILEMAP_EBUSY, step_check, "pin");
-	return 0;
-}
-
-/* Alone under the exclusive lock ever since it was opened: the window ends where the file does. */
-static bool knows_size(const struct filemap *map)
-{
-	return map->origin->size_is_ours && map->origin->lock.is_unbroken;
-}
-
-static int look(struct change *change)
-{
-	const struct filemap *map = change->map;
-	uint64_t known = map->window.offset + fm__view_size(map);
-
-	change->known = knows_size(map) && change->new_size >= known;
-	if (!change->known)
-		return fm__filemap_file_size(map, &change->old_size);
-	change->old_size = known;
-	return 0;
-}
-
-static int look_and_change(struct change *change, struct filemap_error *reterr)
-{
-	int r = look(change);
-	if (r < 0)
-		return fm__fail(reterr, r, "read file size", "file");
-	r = check_change(change, reterr);
+	r = fm__change_check(change, reterr);
 	if (r < 0)
 		return r;
 	return change->new_size < change->old_size ? shrink(change, reterr) : grow(change, reterr);
@@ -236,13 +130,12 @@ static int look_and_change(struct change *change, struct filemap_error *reterr)
 
 int fm__resize_file(struct filemap *map, uint64_t file_size, struct filemap_error *reterr)
 {
-	struct change change = {.map = map, .new_size = file_size};
+	struct fm__change change;
 	int r;
 
-	change.shared = map->origin->sharing == FILEMAP_SHARING_COOPERATE;
 	if (file_size < map->window.offset) /* then the window's end is not the file's */
-		map->origin->size_is_ours = false;
-	r = fm__resize_plan(map, file_size, &change.span, reterr);
+		__atomic_store_n(&map->origin->size_is_ours, false, __ATOMIC_RELAXED);
+	r = fm__change_plan(map, file_size, &change, reterr);
 	if (r < 0)
 		return r;
 	r = fm__growth_begin(map->origin, reterr);
@@ -251,6 +144,14 @@ int fm__resize_file(struct filemap *map, uint64_t file_size, struct filemap_erro
 	r = look_and_change(&change, reterr);
 	fm__growth_end(map->origin);
 	return r;
+}
+
+int fm__resize_check_own(const struct filemap *map, uint64_t file_size, struct filemap_error *reterr)
+{
+	int r = fm__resize_check(map, file_size, step_check, reterr);
+	if (r < 0)
+		return r;
+	return file_size < map->window.offset ? fm__fail(reterr, FILEMAP_ERANGE, step_check, "offset") : 0;
 }
 
 /*
@@ -272,11 +173,9 @@ int fm__resize_file(struct filemap *map, uint64_t file_size, struct filemap_erro
  */
 int filemap_resize(struct filemap *map, uint64_t file_size, struct filemap_error *reterr)
 {
-	int r = fm__resize_check(map, file_size, step_check, reterr);
+	int r = fm__resize_check_own(map, file_size, reterr);
 	if (r < 0)
 		return r;
-	if (file_size < map->window.offset)
-		return fm__fail(reterr, FILEMAP_ERANGE, step_check, "offset");
 	if (map->kind == FM_KIND_MEMORY)
 		return fm__resize_memory(map, file_size, reterr);
 	return fm__resize_file(map, file_size, reterr);

@@ -8,9 +8,12 @@
 /* The size that the file has now. */
 int fm__filemap_file_size(const struct filemap *map, uint64_t *ret);
 
-/* Mode, state, process and size: what can be refused without a look at the file. `step` is for errors. */
+/* Mode, state, process, changes in flight and size: what can be refused without a look at the file. `step` is for errors. */
 int fm__resize_check(const struct filemap *map, uint64_t file_size, const char *step,
 		     struct filemap_error *reterr);
+
+/* That, and what else filemap_resize() refuses so. */
+int fm__resize_check_own(const struct filemap *map, uint64_t file_size, struct filemap_error *reterr);
 
 /* FILEMAP_EMODE if it would cut what those who cooperate have grown, without the exclusive lock. */
 int fm__resize_check_cut(const struct filemap *map, uint64_t old_size, uint64_t file_size, const char *step,

@@ -56,6 +56,8 @@ static int check(const struct filemap *parent, unsigned mode, uint64_t offset, u
 		return fm__fail(reterr, r, step, "mapping");
 	if (fm__origin_is_inherited(parent->origin))
 		return fm__fail(reterr, FILEMAP_EFORKED, step, "process");
+	if (fm__origin_change(parent->origin) == FM_CHANGE_SIZE) /* it could show what is about to go */
+		return fm__origin_check_unchanging(parent->origin, step, reterr);
 	if (offset > FM_FILE_MAX)
 		return fm__fail(reterr, FILEMAP_ERANGE, step, "offset");
 	if (!fm__window_is_to_end(length) && length > FM_FILE_MAX - offset)

@@ -20,10 +20,21 @@ static void *writable(const void *at)
 	return (void *)(uintptr_t)at;
 }
 
+int fm__touch_advice(bool stores)
+{
+	return stores ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+}
+
+int fm__touch_answer(int answer)
+{
+	if (answer == -EFAULT)
+		return FILEMAP_EFAULT;
+	return answer < 0 ? answer : 0;
+}
+
 static int populate(const void *at, size_t length, bool stores)
 {
-	int r = fm__sys_madvise(writable(at), length, stores ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
-	return r == -EFAULT ? FILEMAP_EFAULT : r;
+	return fm__touch_answer(fm__sys_madvise(writable(at), length, fm__touch_advice(stores)));
 }
 
 static int store_to_each(const unsigned char *at, size_t length, size_t page)

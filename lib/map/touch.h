@@ -13,6 +13,11 @@
  */
 int fm__touch(const void *at, size_t length, size_t page, bool stores);
 
+/* How the kernel is asked to do it in one call, madvise(2), and what its answer means: as above, but -EINVAL stays: it
+ * does not know the advice. */
+int fm__touch_advice(bool stores);
+int fm__touch_answer(int answer);
+
 /* The same for loads, and where it ends: the first page that was bad starts at *ret_good, written with
  * FILEMAP_EFAULT and -EHWPOISON. */
 int fm__touch_until(const void *at, size_t length, size_t page, size_t *ret_good);

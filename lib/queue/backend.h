@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * What carries out the requests of a queue: a pool of threads, a ring that the caller's thread
- * owns, or a ring with a thread of its own. Everything else (tickets, waiting rules, callbacks) is
+ * What carries out the groups of a queue: a pool of threads, a ring that the caller's thread
+ * owns, or a ring with a thread of its own. Everything else (tickets, order, waiting, callbacks) is
  * common.
  */
 #ifndef FM_QUEUE_BACKEND_H
@@ -17,11 +17,12 @@ struct fm__queue_backend {
 	 * behind. */
 	int (*open)(struct filemap_queue *queue, const char **ret_step);
 
-	/* Begin with the requests of queue->submitted; never waits for one, unless the ring
+	/* Take what fm__gather_take() gives and begin with it, now or soon; never waits for one, unless the ring
 	 * broke. */
 	void (*start)(struct filemap_queue *queue);
 
-	/* Take in what finished by now; NULL where the backend's threads do that. */
+	/* Take in what has its answer by now, and begin with what that makes room for; NULL where the backend's threads do
+	 * that. */
 	void (*collect)(struct filemap_queue *queue);
 
 	/* Return 0 when something may have finished or the time is over; -EINTR. < 0 = for ever. */

@@ -8,7 +8,7 @@
 
 #define DEFAULT_DEPTH 64u
 #define MOST_DEPTH 4096u
-#define DEFAULT_WORKERS 2u
+#define DEFAULT_WORKERS 4u
 #define MOST_WORKERS 64u
 #define FIRST_SIZE ((size_t)24) /* of struct filemap_queue_options in 0.1 */
 
@@ -24,8 +24,6 @@ static int check_fields(const struct filemap_queue_options *o, struct filemap_er
 		return fm__options_refuse(reterr, "depth", "at most 4096");
 	if (o->workers > MOST_WORKERS)
 		return fm__options_refuse(reterr, "workers", "at most 64");
-	if (o->workers != 0 && o->backend == FILEMAP_QUEUE_URING)
-		return fm__options_refuse(reterr, "workers", "has no effect on io_uring");
 	if (o->reserved != 0)
 		return fm__options_refuse(reterr, "reserved", "must be 0");
 	return 0;

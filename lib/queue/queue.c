@@ -11,18 +11,26 @@
 
 #include "base/error.h"
 #include "base/fork.h"
+#include "sys/ring.h"
 #include "sys/sys.h"
 
-static const char no_ring[] =
-	"io_uring is missing from the kernel, switched off by kernel.io_uring_disabled, "
-	"or forbidden by a container's seccomp filter; "
-	"FILEMAP_QUEUE_THREADS works everywhere";
+/* A number of this thread's own, never given again: what pthread_self() says of one that has ended is said of the
+ * next one, too. */
+static unsigned long this_thread(void)
+{
+	static _Thread_local unsigned long number;
+	static unsigned long last;
+
+	if (number == 0)
+		number = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+	return number;
+}
 
 int fm__queue_allowed(const struct filemap_queue *queue)
 {
 	if (queue->generation != fm__fork_generation())
 		return FILEMAP_EFORKED;
-	if ((queue->flags & FILEMAP_QUEUE_ONE_THREAD) && !pthread_equal(queue->owner, pthread_self()))
+	if ((queue->flags & FILEMAP_QUEUE_ONE_THREAD) && queue->owner != this_thread())
 		return FILEMAP_EMODE;
 	return 0;
 }
@@ -49,7 +57,7 @@ static int open_uring(struct filemap_queue *queue, struct filemap_error *reterr)
 
 	r = open_backend(queue, one_thread ? &fm__queue_uring_owner : &fm__queue_uring_shared, reterr);
 	if (r < 0)
-		fm__fail_hint_if_none(reterr, no_ring);
+		fm__fail_hint_if_none(reterr, fm__ring_reason(r));
 	return r;
 }
 
@@ -68,8 +76,27 @@ static int choose_backend(struct filemap_queue *queue, uint32_t wanted, struct f
 static void free_queue(struct filemap_queue *queue)
 {
 	fm__sys_close(queue->event);
+	fm__free(queue->mates);
+	fm__free(queue->slots);
 	fm__free(queue->table);
 	fm__free(queue);
+}
+
+static int make_tables(struct filemap_queue *queue)
+{
+	uint32_t slots = 1;
+
+	while (slots < queue->depth)
+		slots *= 2;
+	queue->slot_mask = slots - 1;
+	queue->table = fm__zalloc(queue->depth * sizeof *queue->table);
+	queue->slots = fm__zalloc(slots * sizeof *queue->slots);
+	queue->mates = fm__zalloc(slots * sizeof *queue->mates);
+	if (queue->table == NULL || queue->slots == NULL || queue->mates == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < queue->depth; i++)
+		fm__list_append(&queue->free, &queue->table[i].link);
+	return 0;
 }
 
 static struct filemap_queue *new_queue(const struct filemap_queue_options *options)
@@ -83,15 +110,11 @@ static struct filemap_queue *new_queue(const struct filemap_queue_options *optio
 	queue->depth = options->depth;
 	queue->workers = options->workers;
 	queue->generation = fm__fork_generation();
-	queue->owner = pthread_self();
-	queue->table = fm__zalloc(options->depth * sizeof *queue->table);
-	if (queue->table == NULL) {
-		free_queue(queue);
-		return NULL;
-	}
-	for (uint32_t i = 0; i < options->depth; i++)
-		fm__list_append(&queue->free, &queue->table[i]);
-	return queue;
+	queue->owner = this_thread();
+	if (make_tables(queue) == 0)
+		return queue;
+	free_queue(queue);
+	return NULL;
 }
 
 int filemap_queue_open(const struct filemap_queue_options *options, struct filemap_queue **ret_queue,
@@ -126,7 +149,16 @@ int filemap_queue_open(const struct filemap_queue_options *options, struct filem
 
 /* ---- closing ---- */
 
-void fm__queue_destroy(struct filemap_queue *queue)
+/* Nobody is told of them any more, but what they hold is given back, and what they have changed is published. */
+static void end_unclaimed(struct fm__list *done)
+{
+	struct fm__node *node;
+
+	while ((node = fm__list_pop(done)) != NULL)
+		fm__request_end(FM_OF(node, struct fm__request, link));
+}
+
+static void finish_and_free(struct filemap_queue *queue)
 {
 	pthread_mutex_lock(&queue->lock);
 	fm__queue_start(queue);
@@ -137,121 +169,75 @@ void fm__queue_destroy(struct filemap_queue *queue)
 	}
 	queue->backend->close(queue);
 	pthread_mutex_unlock(&queue->lock);
+	end_unclaimed(&queue->called);
+	end_unclaimed(&queue->plain);
 	pthread_mutex_destroy(&queue->lock);
 	free_queue(queue);
 }
 
 /* A thread of the parent may have held the lock or been in the middle of anything: only the memory
  * is touched. The references of requests need not be given back: a child's backings count without
- * them. */
+ * them. Pins do: the child has its own count of them. */
 static void abandon_in_child(struct filemap_queue *queue)
 {
 	queue->backend->abandon(queue);
+	for (uint32_t i = 0; i < queue->depth; i++) {
+		struct fm__request *request = &queue->table[i];
+
+		if (request->ticket == 0)
+			continue;
+		if (request->operation->abandon != NULL)
+			request->operation->abandon(request);
+		filemap_unpin(request->pinned);
+	}
 	free_queue(queue);
+}
+
+void fm__queue_destroy(struct filemap_queue *queue)
+{
+	if (fm__queue_allowed(queue) == FILEMAP_EFORKED)
+		abandon_in_child(queue);
+	else
+		finish_and_free(queue);
+}
+
+/* In a child that was forked in the callback nobody else is left to ask, and the lock may be held for ever. */
+static void close_later(struct filemap_queue *queue)
+{
+	const bool is_ours = fm__queue_allowed(queue) == 0;
+
+	if (is_ours)
+		pthread_mutex_lock(&queue->lock);
+	queue->closing = 1;
+	if (is_ours)
+		pthread_mutex_unlock(&queue->lock);
 }
 
 void filemap_queue_close(struct filemap_queue *queue)
 {
-	int r;
-
-	if (queue == NULL)
+	if (queue == NULL || fm__queue_allowed(queue) == FILEMAP_EMODE)
 		return;
-	r = fm__queue_allowed(queue);
-	if (r == FILEMAP_EFORKED)
-		abandon_in_child(queue);
-	if (r < 0)
-		return;
-	if (fm__queue_in_callback(queue)) {
-		pthread_mutex_lock(&queue->lock);
-		queue->closing = 1;
-		pthread_mutex_unlock(&queue->lock);
-		return;
-	}
-	fm__queue_destroy(queue);
+	if (fm__queue_in_callback(queue))
+		close_later(queue);
+	else
+		fm__queue_destroy(queue);
 }
 
-/* ---- requests ---- */
+/* ---- beginning, cancelling ---- */
 
-static struct fm__request *take_free(struct filemap_queue *queue)
+/* Let the backend begin with what is ready. */
+static void go(struct filemap_queue *queue)
 {
-	struct fm__request *request;
-
-	pthread_mutex_lock(&queue->lock);
-	request = fm__list_pop(&queue->free);
-	if (request != NULL)
-		request->state = FM_REQUEST_FILLING;
-	pthread_mutex_unlock(&queue->lock);
-	return request;
+	if (queue->ready.first != NULL)
+		queue->backend->start(queue);
 }
 
-static void give_free(struct filemap_queue *queue, struct fm__request *request)
-{
-	pthread_mutex_lock(&queue->lock);
-	request->state = FM_REQUEST_FREE;
-	fm__list_append(&queue->free, request);
-	pthread_mutex_unlock(&queue->lock);
-}
-
-static uint64_t enqueue(struct filemap_queue *queue, struct fm__request *request)
-{
-	uint64_t ticket;
-
-	pthread_mutex_lock(&queue->lock);
-	ticket = ++queue->last_ticket;
-	request->ticket = ticket;
-	request->state = FM_REQUEST_QUEUED;
-	fm__list_append(&queue->queued, request);
-	queue->in_flight++;
-	pthread_mutex_unlock(&queue->lock);
-	return ticket;
-}
-
-int filemap_queue_flush(struct filemap_queue *queue, struct filemap *map, size_t offset, size_t length,
-			filemap_completed *completed, void *context, uint64_t *ret_ticket)
-{
-	struct fm__request *request;
-	uint64_t ticket;
-	int r;
-
-	r = fm__queue_allowed(queue);
-	if (r < 0)
-		return r;
-	request = take_free(queue);
-	if (request == NULL)
-		return FILEMAP_EBUSY;
-	r = fm__map_flush_begin(map, offset, length, &request->flush);
-	if (r < 0) {
-		give_free(queue, request);
-		return r;
-	}
-	request->completed = completed;
-	request->context = context;
-	request->result = 0;
-	ticket = enqueue(queue, request);
-	if (ret_ticket != NULL)
-		*ret_ticket = ticket;
-	return 0;
-}
-
-/* Requests without anything to flush are done here: no backend ever sees one. */
 void fm__queue_start(struct filemap_queue *queue)
 {
-	struct fm__request *request;
-	bool ended = false;
-
-	while ((request = fm__list_pop(&queue->queued)) != NULL) {
-		if (request->flush.backing == NULL) {
-			fm__request_end(request, 0);
-			fm__queue_finish(queue, request);
-			ended = true;
-			continue;
-		}
-		request->state = FM_REQUEST_RUNNING;
-		fm__list_append(&queue->submitted, request);
-	}
-	if (ended)
+	fm__schedule_submit(queue);
+	if (fm__schedule_advance(queue) != 0)
 		fm__queue_announce(queue);
-	queue->backend->start(queue);
+	go(queue);
 }
 
 int filemap_queue_submit(struct filemap_queue *queue)
@@ -267,14 +253,26 @@ int filemap_queue_submit(struct filemap_queue *queue)
 	return 0;
 }
 
-/* ---- completion, as the backends report it ---- */
-
-void fm__queue_finish(struct filemap_queue *queue, struct fm__request *request)
+int filemap_queue_cancel(struct filemap_queue *queue, uint64_t ticket)
 {
-	request->state = FM_REQUEST_DONE;
-	fm__list_append(request->completed != NULL ? &queue->called : &queue->plain, request);
-	queue->in_flight--;
+	struct fm__request *request = NULL;
+	int r;
+
+	r = fm__queue_allowed(queue);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&queue->lock);
+	if (ticket != 0)
+		request = fm__queue_find(queue, ticket);
+	r = request != NULL ? fm__schedule_cancel(queue, request) : -ENOENT;
+	if (fm__schedule_advance(queue) != 0)
+		fm__queue_announce(queue);
+	go(queue);
+	pthread_mutex_unlock(&queue->lock);
+	return r;
 }
+
+/* ---- completion, as the backends report it ---- */
 
 void fm__queue_wake(struct filemap_queue *queue)
 {
@@ -283,11 +281,20 @@ void fm__queue_wake(struct filemap_queue *queue)
 		(void)fm__sys_futex_wake(&queue->progress);
 }
 
+/* Who is woken needs the lock at once: it is given away first. */
 void fm__queue_announce(struct filemap_queue *queue)
 {
-	fm__queue_wake(queue);
-	if (queue->watched)
+	const bool is_awaited = queue->sleepers != 0, is_watched = queue->watched;
+
+	__atomic_fetch_add(&queue->progress, 1, __ATOMIC_RELEASE);
+	if (!is_awaited && !is_watched)
+		return;
+	pthread_mutex_unlock(&queue->lock);
+	if (is_awaited)
+		(void)fm__sys_futex_wake(&queue->progress);
+	if (is_watched)
 		(void)fm__sys_event_signal(queue->event);
+	pthread_mutex_lock(&queue->lock);
 }
 
 int fm__queue_sleep(struct filemap_queue *queue, int timeout_ms)
@@ -329,4 +336,29 @@ int filemap_queue_eventfd(struct filemap_queue *queue)
 	}
 	pthread_mutex_unlock(&queue->lock);
 	return r < 0 ? r : queue->event;
+}
+
+static uint64_t count_at_work(const struct filemap_queue *queue)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < queue->depth; i++)
+		if (queue->table[i].ticket != 0 && queue->table[i].state == FM_REQUEST_WORKING)
+			count++;
+	return count;
+}
+
+int filemap_queue_stats(struct filemap_queue *queue, struct filemap_queue_stats *ret)
+{
+	int r;
+
+	r = fm__queue_allowed(queue);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&queue->lock);
+	*ret = queue->stats;
+	ret->in_flight = queue->in_flight;
+	ret->at_work = count_at_work(queue);
+	pthread_mutex_unlock(&queue->lock);
+	return 0;
 }

@@ -7,48 +7,8 @@
 
 #include <pthread.h>
 
-#include "map/map.h"
 #include "queue/backend.h"
-
-/*
- * free -> filling -> queued -> running -> done -> free
- *
- *   free       on queue->free
- *   filling    with the thread that is in filemap_queue_flush()
- *   queued     on queue->queued, waits for a submit
- *   running    on queue->submitted until the backend begins it, then the backend's alone
- *   done       on queue->called or queue->plain, the result is final
- *
- * The backing is referenced from queued on until the backend has ended the request.
- */
-enum fm__request_state {
-	FM_REQUEST_FREE,
-	FM_REQUEST_FILLING,
-	FM_REQUEST_QUEUED,
-	FM_REQUEST_RUNNING,
-	FM_REQUEST_DONE
-};
-
-struct fm__request {
-	struct fm__request *next, *previous; /* of the list it is on; whoever owns the list */
-	enum fm__request_state state;        /* queue->lock */
-	int result;                          /* the backend until done */
-	uint64_t ticket;                     /* 0 while free or filling; queue->lock */
-	filemap_completed *completed;        /* NULL: a wait claims it */
-	void *context;
-	struct fm__flush flush; /* constant while queued and running */
-
-	/* Of the ring backends, the ring's thread only: how far the flush was cut into pieces. */
-	uint64_t next_offset, left; /* left == 0: every piece was pushed */
-	uint32_t pieces;            /* pushed, not completed */
-	uint32_t unsent;            /* of these: not yet taken by the kernel, as far as we know */
-	uint32_t undone;            /* a piece came back as never begun */
-	uint32_t attempts;          /* that ended so */
-};
-
-struct fm__request_list {
-	struct fm__request *first, *last;
-};
+#include "queue/request.h"
 
 /* A thread in filemap_queue_wait() for one named ticket, in a list on the queue; lives on its
  * stack. */
@@ -57,6 +17,7 @@ struct fm__queue_waiter {
 	uint64_t ticket;
 	int result;
 	uint32_t called; /* 1: the ticket's callback runs on another thread; 2: it has returned */
+	struct filemap_error *reterr; /* or NULL */
 };
 
 struct filemap_queue {
@@ -64,50 +25,71 @@ struct filemap_queue {
 	const struct fm__queue_backend *backend;
 	void *backend_state;
 	uint32_t flags, depth, workers;
+	uint32_t slot_mask;  /* of the tables below; a power of two, less one */
 	unsigned generation; /* of forks, at the opening */
-	pthread_t owner;     /* with FILEMAP_QUEUE_ONE_THREAD: the only thread let in */
+	unsigned long owner; /* with FILEMAP_QUEUE_ONE_THREAD: the number of the only thread let in */
 	int event;           /* the eventfd */
 
 	uint32_t progress; /* counts completions; written under the lock, futex waits read without */
 
-	pthread_mutex_t lock; /* all below; taken before no other lock of the library */
-	struct fm__request *table;
-	struct fm__request_list free, queued, submitted, called, plain;
+	pthread_mutex_t lock;       /* all below; no other lock of the library is taken while it is held */
+	struct fm__request *table;  /* `depth` of them */
+	struct fm__request **slots; /* those with a ticket, by its number */
+	struct fm__group **mates;   /* groups by their backing: gather.c */
+	struct fm__list free, queued, held, called, plain; /* of requests, see enum fm__request_state */
+	struct fm__list ready, returned;                   /* of groups */
 	struct fm__queue_waiter *waiters;
 	uint64_t last_ticket;
-	uint32_t in_flight; /* queued and running */
-	uint32_t calling;   /* callbacks that run now, on any thread */
-	uint32_t sleepers;  /* threads in fm__queue_sleep() */
-	uint32_t watched;   /* the caller asked for the eventfd: signal it */
-	uint32_t closing;   /* closed from a callback: done when the call that runs it returns */
+	uint64_t epoch;          /* barriers queued so far */
+	int epoch_result;        /* of the first failure since the last one of these, 0 = none */
+	uint64_t serial;         /* counts begun and returned groups */
+	uint32_t active;         /* requests that were let through by the barriers, and have not finished */
+	uint32_t barrier_passes; /* one is on its way to its end */
+	uint32_t at_work;        /* groups with the backend */
+	uint32_t in_flight;      /* requests that have a ticket and no result */
+	uint32_t calling;        /* callbacks that run now, on any thread, or are about to */
+	uint32_t sleepers;       /* threads in fm__queue_sleep() */
+	uint32_t watched;        /* the caller asked for the eventfd: signal it */
+	uint32_t closing;        /* closed from a callback: done when the call that runs it returns */
+	struct filemap_queue_stats stats;
 };
 
-/* ---- lists ---- */
-void fm__list_append(struct fm__request_list *list, struct fm__request *request);
-void fm__list_remove(struct fm__request_list *list, struct fm__request *request);
-struct fm__request *fm__list_pop(struct fm__request_list *list); /* NULL = empty */
-
-/* ---- requests ---- */
-/* Give the backing back and make the result final; without the lock, or on an owner's thread. */
-void fm__request_end(struct fm__request *request, int result);
-
-/* Run a request on this thread, from start to end; without the lock, or on an owner's thread. */
-void fm__request_run(struct fm__request *request);
+/* ---- schedule.c; lock held ---- */
+void fm__schedule_queue(struct filemap_queue *queue, struct fm__request *request, struct fm__request *after);
+/* Begin with everything queued: what can be is ready, or finished. */
+void fm__schedule_submit(struct filemap_queue *queue);
+/* -EALREADY, or 0: the request is on queue->returned. */
+int fm__schedule_cancel(struct filemap_queue *queue, struct fm__request *request);
+/* All that has returned goes on: is done, or ready once more. How many were done. Gives the lock away meanwhile. */
+uint32_t fm__schedule_advance(struct filemap_queue *queue);
 
 /* ---- for the backends; lock held ---- */
-
-/* A request that was ended is done. */
-void fm__queue_finish(struct filemap_queue *queue, struct fm__request *request);
-void fm__queue_announce(struct filemap_queue *queue); /* something is done: wake, signal eventfd */
-void fm__queue_wake(struct filemap_queue *queue);     /* sleepers only: they have to look again */
+/* Something is done: wake, signal the eventfd. Gives the lock away meanwhile. */
+void fm__queue_announce(struct filemap_queue *queue);
+void fm__queue_wake(struct filemap_queue *queue); /* sleepers only: they have to look again */
 /* Until woken: the `wait` of backends with threads of their own. */
 int fm__queue_sleep(struct filemap_queue *queue, int timeout_ms);
 
+/* ---- for the operations: a request is made, filled in, and queued or given back ---- */
+
+/* 0, FILEMAP_EFORKED, FILEMAP_EMODE, FILEMAP_EBUSY. */
+int fm__queue_request(struct filemap_queue *queue, const struct fm__operation *operation,
+		      struct fm__request **ret);
+/* r: what filling it in came to; negative: it is given back, and that returned. `after` is a ticket, 0 = none. */
+int fm__queue_accept(struct filemap_queue *queue, struct fm__request *request, int r, uint64_t after,
+		     filemap_completed *completed, void *context, uint64_t *ret_ticket);
+
 /* ---- for collect.c ---- */
-void fm__queue_start(struct filemap_queue *queue);            /* lock held: submit everything queued */
+/* Lock held: everything queued is scheduled, and the backend begins with what is ready. Gives the lock away meanwhile. */
+void fm__queue_start(struct filemap_queue *queue);
 int fm__queue_allowed(const struct filemap_queue *queue);     /* 0, FILEMAP_EFORKED, FILEMAP_EMODE */
 int fm__queue_in_callback(const struct filemap_queue *queue); /* 1: this thread is in one of it */
-void fm__queue_destroy(struct filemap_queue *queue);          /* wait for all in flight, free all */
+void fm__queue_destroy(
+	struct filemap_queue *queue); /* wait for all in flight, free all; in a child only free */
+struct fm__request *fm__queue_find(const struct filemap_queue *queue, uint64_t ticket); /* lock held */
+void fm__queue_free_request(struct filemap_queue *queue, struct fm__request *request);  /* lock held */
+/* Without the lock: what ends a request beside its ticket. */
+void fm__request_end(struct fm__request *request);
 
 /* ---- options.c ---- */
 int fm__queue_options_check(const struct filemap_queue_options *options, struct filemap_queue_options *ret,

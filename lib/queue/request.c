@@ -1,56 +1,85 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * Requests and lists of them. A request is on at most one list; it holds a reference on its
- * mapping's backing from being queued until it ends, and gives it back exactly once.
+ * The steps of requests: begun, answered, advanced, each on one thread at a time.
+ *
+ * Invariant: a failure of a flush is on record before the lock is taken to tell of it, so that no flush of the same
+ * mapping that was at work beside it can end with success.
  */
-#include "queue/queue.h"
+#include "queue/request.h"
+
+#include <errno.h>
+
+#include "base/error.h"
 #include "sys/sys.h"
 
-void fm__list_append(struct fm__request_list *list, struct fm__request *request)
+static struct fm__request *first_member(const struct fm__group *group)
 {
-	request->next = NULL;
-	request->previous = list->last;
-	if (list->last != NULL)
-		list->last->next = request;
-	else
-		list->first = request;
-	list->last = request;
+	return FM_OF(group->members.first, struct fm__request, link);
 }
 
-void fm__list_remove(struct fm__request_list *list, struct fm__request *request)
+/* Several steps have requests that lead no others: what they need is their own affair. */
+void fm__group_begin(struct fm__group *group)
 {
-	if (request->previous != NULL)
-		request->previous->next = request->next;
-	else
-		list->first = request->next;
-	if (request->next != NULL)
-		request->next->previous = request->previous;
-	else
-		list->last = request->previous;
+	for (struct fm__node *node = group->members.first; node != NULL; node = node->next) {
+		struct fm__request *request = FM_OF(node, struct fm__request, link);
+
+		if (request->begun)
+			continue;
+		request->begun = 1;
+		request->more = 1;
+		if (request->operation->begin == NULL)
+			continue;
+		request->more = request->operation->begin(request);
+		group->call = request->call;
+		if (!request->more)
+			group->call.kind = FM_CALL_NONE;
+	}
 }
 
-struct fm__request *fm__list_pop(struct fm__request_list *list)
+void fm__group_answer(struct fm__group *group, int answer)
 {
-	struct fm__request *first = list->first;
-
-	if (first != NULL)
-		fm__list_remove(list, first);
-	return first;
+	group->result = answer < 0 ? answer : 0;
+	if (group->backing != NULL)
+		fm__map_flush_note(&first_member(group)->flush, group->result);
 }
 
-void fm__request_end(struct fm__request *request, int result)
+static void name_error(struct fm__request *request)
 {
-	if (request->flush.backing != NULL)
-		result = fm__map_flush_end(&request->flush, result);
-	request->result = result;
+	if (request->result >= 0 || request->error.step != NULL)
+		return;
+	fm__fail(&request->error, request->result, request->operation->step, request->operation->subject);
+	fm__fail_range(&request->error, request->offset, request->length);
 }
 
-void fm__request_run(struct fm__request *request)
+void fm__group_advance(struct fm__group *group)
 {
-	struct fm__flush *flush = &request->flush;
-	int r = 0;
+	for (struct fm__node *node = group->members.first; node != NULL; node = node->next) {
+		struct fm__request *request = FM_OF(node, struct fm__request, link);
 
-	if (flush->backing != NULL)
-		r = fm__sys_flush_range(flush->fd, flush->offset, flush->length);
-	fm__request_end(request, r < 0 ? r : 0);
+		if (request->more || !request->begun)
+			request->more = request->operation->advance(request, group->result);
+		if (!request->more)
+			name_error(request);
+	}
+}
+
+int fm__call_run(const struct fm__call *call)
+{
+	switch (call->kind) {
+	case FM_CALL_FLUSH:
+		return fm__sys_flush_range(call->fd, call->offset, call->length, call->windows);
+	case FM_CALL_SYNC:
+		return fm__sys_fsync(call->fd);
+	case FM_CALL_WRITEBACK:
+		return fm__sys_writeback_range(call->fd, call->offset, call->length);
+	case FM_CALL_ADVISE:
+		return fm__sys_madvise(call->at, (size_t)call->length, call->advice);
+	case FM_CALL_ALLOCATE:
+		return fm__sys_fallocate(call->fd, 0, call->offset, call->length);
+	case FM_CALL_TRUNCATE:
+		return fm__sys_ftruncate(call->fd, call->length);
+	case FM_CALL_NONE:
+		break;
+	}
+	return 0;
 }

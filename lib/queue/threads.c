@@ -1,31 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * The backend that works everywhere: a pool of threads that flush one request each at a time.
+ * The backend that works everywhere: a pool of threads that make one call each at a time.
  *
- * The workers take requests off queue->submitted under the queue's lock and run them without it.
- * They are started at the opening with signals blocked and end in close, when nothing is in flight.
+ * The workers take groups under the queue's lock and work on them without it. They are started at the opening with signals blocked and end in close, when nothing is in flight.
  */
 #include <signal.h>
 
 #include <errno.h>
 
+#include "queue/gather.h"
 #include "queue/queue.h"
 #include "sys/sys.h"
 
 struct pool {
-	pthread_cond_t work; /* submitted is not empty, or stopping */
+	pthread_cond_t work; /* a group is ready, or stopping */
 	uint32_t stopping;   /* queue->lock */
 	uint32_t count;      /* of threads; constant after open */
 	pthread_t threads[];
 };
 
-static void work_once(struct filemap_queue *queue, struct fm__request *request)
+static void make_call(struct fm__group *group)
+{
+	fm__group_begin(group);
+	fm__group_answer(group, fm__call_run(&group->call));
+}
+
+/* One for each group that waits, as far as there is a place for it: who is at work looks for more by itself. */
+static void wake_workers(struct filemap_queue *queue, struct pool *pool)
+{
+	uint32_t places = queue->workers - queue->at_work;
+
+	for (struct fm__node *node = queue->ready.first; node != NULL && places != 0; node = node->next) {
+		pthread_cond_signal(&pool->work);
+		places--;
+	}
+}
+
+static void work_on(struct filemap_queue *queue, struct fm__group *group)
 {
 	pthread_mutex_unlock(&queue->lock);
-	fm__request_run(request);
+	make_call(group);
 	pthread_mutex_lock(&queue->lock);
-	fm__queue_finish(queue, request);
-	fm__queue_announce(queue);
+	fm__gather_return(queue, group);
+	if (fm__schedule_advance(queue) != 0)
+		fm__queue_announce(queue);
+	if (queue->ready.first != NULL && queue->ready.first->next != NULL)
+		wake_workers(
+			queue,
+			queue->backend_state); /* what it has set free is more than this thread can take */
 }
 
 static void *work(void *context)
@@ -36,10 +58,10 @@ static void *work(void *context)
 	pthread_mutex_lock(&queue->lock);
 	pool = queue->backend_state;
 	while (!pool->stopping) {
-		struct fm__request *request = fm__list_pop(&queue->submitted);
+		struct fm__group *group = fm__gather_take(queue);
 
-		if (request != NULL)
-			work_once(queue, request);
+		if (group != NULL)
+			work_on(queue, group);
 		else
 			pthread_cond_wait(&pool->work, &queue->lock);
 	}
@@ -106,15 +128,7 @@ static int pool_open(struct filemap_queue *queue, const char **ret_step)
 
 static void pool_start(struct filemap_queue *queue)
 {
-	struct pool *pool = queue->backend_state;
-	const struct fm__request *request = queue->submitted.first;
-
-	if (request == NULL)
-		return;
-	if (request->next == NULL)
-		pthread_cond_signal(&pool->work);
-	else
-		pthread_cond_broadcast(&pool->work);
+	wake_workers(queue, queue->backend_state);
 }
 
 static void pool_close(struct filemap_queue *queue)

@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * Owns the requests that are with a ring. A request ends when its last piece has completed, with
- * the first error of any; its descriptor stays open until then, since the kernel looks it up only
- * when it begins.
+ * Owns the groups that are with a ring. A group has its answer when its last piece has completed: the first
+ * error of any; its descriptor stays open until then, since the kernel looks it up only when it begins.
  *
- * When the kernel refuses the ring at run time (a seccomp filter, say), pieces that it never took
- * are flushed on this thread instead. Pieces that it took can no more be collected, and the error
- * of one would not be reported a second time: their requests are flushed, and end with the
- * refusal's errno all the same.
+ * When the kernel refuses the ring at run time (a seccomp filter, say), what it never took is done on this thread
+ * instead. What it took can no more be collected, and the error of a flush would not be reported a second
+ * time: such a flush is made again, and answered with the refusal's errno all the same.
  */
 #include "queue/uring.h"
 
 #include <errno.h>
 
 #include "base/util.h"
+#include "queue/gather.h"
 #include "sys/sys.h"
 
-#define MOST_ENTRIES 64u /* two pages of locked memory */
+#define FEWEST_ENTRIES 4u
 #define REAP_AT_ONCE 16u
 #define MOST_ATTEMPTS 3u
 
-int fm__uring_open(struct fm__uring *u, uint32_t depth)
+/* No more is at work than `workers`, so the kernel starts no more threads for it; up to 64 entries are two pages of
+ * locked memory. */
+int fm__uring_open(struct fm__uring *u, uint32_t workers)
 {
-	uint32_t entries = 4;
+	uint32_t entries = FEWEST_ENTRIES;
 
-	while (entries < MOST_ENTRIES && entries < depth + 1)
+	while (entries < workers + 1)
 		entries *= 2;
 	u->limit = entries - 1; /* one for a wake */
 	return fm__ring_open(entries, &u->ring);
@@ -35,56 +36,62 @@ void fm__uring_close(struct fm__uring *u)
 	fm__ring_close(u->ring);
 }
 
-static void begin(struct fm__uring *u, struct fm__request *request)
+bool fm__uring_take(struct filemap_queue *queue, struct fm__uring *u)
 {
-	request->next_offset = request->flush.offset;
-	request->left = request->flush.length;
-	request->pieces = 0;
-	request->unsent = 0;
-	request->undone = 0;
-	fm__list_append(&u->pushing, request);
+	struct fm__group *group;
+
+	while ((group = fm__gather_take(queue)) != NULL)
+		fm__list_append(&u->arrived, &group->link);
+	return u->arrived.first != NULL;
 }
 
-void fm__uring_take(struct fm__uring *u, struct fm__request_list *from)
+uint32_t fm__uring_return(struct filemap_queue *queue, struct fm__uring *u)
 {
-	struct fm__request *request;
+	struct fm__node *node;
 
-	while ((request = fm__list_pop(from)) != NULL) {
-		request->attempts = 0;
-		begin(u, request);
-	}
+	while ((node = fm__list_pop(&u->ended)) != NULL)
+		fm__gather_return(queue, FM_OF(node, struct fm__group, link));
+	return fm__schedule_advance(queue);
 }
 
-static void end(struct fm__request *request, int result, struct fm__request_list *ended)
+static struct fm__group *first(const struct fm__list *list)
 {
-	fm__request_end(request, result);
-	fm__list_append(ended, request);
+	return list->first != NULL ? FM_OF(list->first, struct fm__group, link) : NULL;
 }
 
-/* ---- the ring is broken ---- */
-
-static void end_by_hand(const struct fm__uring *u, struct fm__request *request,
-			struct fm__request_list *ended)
+static void end(struct fm__uring *u, struct fm__group *group, int answer)
 {
-	const struct fm__flush *flush = &request->flush;
+	fm__group_answer(group, answer);
+	fm__list_append(&u->ended, &group->link);
+}
+
+/* ---- what is done without the ring ---- */
+
+static bool is_flush(const struct fm__group *group)
+{
+	return group->call.kind == FM_CALL_FLUSH || group->call.kind == FM_CALL_SYNC;
+}
+
+static void end_by_hand(struct fm__uring *u, struct fm__group *group)
+{
 	int r;
 
-	r = fm__sys_flush_range(flush->fd, flush->offset, flush->length);
-	if (r >= 0 && request->pieces > request->unsent)
+	r = fm__call_run(&group->call);
+	if (r >= 0 && is_flush(group) && group->pieces > group->unsent)
 		r = u->broken;
-	if (request->result < 0)
-		r = request->result;
-	end(request, r < 0 ? r : 0, ended);
+	if (group->result < 0)
+		r = group->result;
+	end(u, group, r);
 }
 
-static void end_all_by_hand(struct fm__uring *u, struct fm__request_list *ended)
+static void end_all_by_hand(struct fm__uring *u)
 {
-	struct fm__request *request;
+	struct fm__node *node;
 
-	while ((request = fm__list_pop(&u->flying)) != NULL)
-		end_by_hand(u, request, ended);
-	while ((request = fm__list_pop(&u->pushing)) != NULL)
-		end_by_hand(u, request, ended);
+	while ((node = fm__list_pop(&u->flying)) != NULL)
+		end_by_hand(u, FM_OF(node, struct fm__group, link));
+	while ((node = fm__list_pop(&u->pushing)) != NULL)
+		end_by_hand(u, FM_OF(node, struct fm__group, link));
 	u->in_ring = 0;
 }
 
@@ -95,10 +102,42 @@ static bool is_refusal(int r)
 	return r < 0 && r != -EBUSY && r != -EAGAIN && r != -EINTR && r != -ETIME;
 }
 
-static void mark_sent(struct fm__request_list *list)
+/* Others are one piece, whatever their range. */
+static bool has_pieces(const struct fm__call *call)
 {
-	for (struct fm__request *request = list->first; request != NULL; request = request->next)
-		request->unsent = 0;
+	return call->kind == FM_CALL_FLUSH || call->kind == FM_CALL_WRITEBACK || call->kind == FM_CALL_ADVISE;
+}
+
+static void cut(struct fm__uring *u, struct fm__group *group)
+{
+	group->done = 0;
+	group->left = has_pieces(&group->call) ? group->call.length : 1;
+	group->pieces = 0;
+	group->unsent = 0;
+	group->undone = 0;
+	fm__list_append(&u->pushing, &group->link);
+}
+
+static void begin_arrived(struct fm__uring *u)
+{
+	struct fm__node *node;
+
+	while ((node = fm__list_pop(&u->arrived)) != NULL) {
+		struct fm__group *group = FM_OF(node, struct fm__group, link);
+
+		fm__group_begin(group);
+		group->attempts = 0;
+		if (group->call.kind == FM_CALL_NONE)
+			end(u, group, 0);
+		else
+			cut(u, group);
+	}
+}
+
+static void mark_sent(struct fm__list *list)
+{
+	for (struct fm__node *node = list->first; node != NULL; node = node->next)
+		FM_OF(node, struct fm__group, link)->unsent = 0;
 }
 
 static void submit(struct fm__uring *u)
@@ -106,6 +145,7 @@ static void submit(struct fm__uring *u)
 	int r;
 
 	r = fm__ring_submit(u->ring);
+	u->stalled |= r < 0;
 	if (is_refusal(r)) {
 		u->broken = r;
 		return;
@@ -115,20 +155,35 @@ static void submit(struct fm__uring *u)
 	mark_sent(&u->flying);
 }
 
-/* 0, -EBUSY, or what else the ring answers */
-static int push_piece(struct fm__uring *u, struct fm__request *request)
+/* As much as one entry can say. */
+static struct fm__call next_piece(const struct fm__group *group)
 {
-	uint64_t length = FM_MIN(request->left, FM_RING_FLUSH_MAX);
+	struct fm__call piece = group->call;
+
+	if (!has_pieces(&piece))
+		return piece;
+	piece.length = FM_MIN(group->left, FM_RING_FLUSH_MAX);
+	if (piece.kind == FM_CALL_ADVISE)
+		piece.at = (char *)piece.at + group->done;
+	else
+		piece.offset += group->done;
+	return piece;
+}
+
+/* 0, -EBUSY, or what else the ring answers */
+static int push_piece(struct fm__uring *u, struct fm__group *group)
+{
+	const struct fm__call piece = next_piece(group);
+	const uint64_t length = has_pieces(&piece) ? piece.length : 1;
 	int r;
 
-	r = fm__ring_push_flush(u->ring, request->flush.fd, request->next_offset, length,
-				(uint64_t)(uintptr_t)request);
+	r = fm__ring_push(u->ring, &piece, (uint64_t)(uintptr_t)group);
 	if (r < 0)
 		return r;
-	request->next_offset += length;
-	request->left -= length;
-	request->pieces++;
-	request->unsent++;
+	group->done += length;
+	group->left -= length;
+	group->pieces++;
+	group->unsent++;
 	u->in_ring++;
 	return 0;
 }
@@ -136,91 +191,96 @@ static int push_piece(struct fm__uring *u, struct fm__request *request)
 /* Pushes until the ring is full or nothing is left; 0 or why not. */
 static int push_all(struct fm__uring *u)
 {
-	struct fm__request *request;
+	struct fm__group *group;
 	int r;
 
-	while ((request = u->pushing.first) != NULL && u->in_ring < u->limit) {
-		r = push_piece(u, request);
-		if (r < 0)
+	while ((group = first(&u->pushing)) != NULL && u->in_ring < u->limit) {
+		r = push_piece(u, group);
+		if (r < 0 && r != -EINVAL)
 			return r;
-		if (request->left != 0)
+		if (r >= 0 && group->left != 0)
 			continue;
-		fm__list_remove(&u->pushing, request);
-		fm__list_append(&u->flying, request);
+		fm__list_remove(&u->pushing, &group->link);
+		if (r >= 0)
+			fm__list_append(&u->flying, &group->link);
+		else
+			end_by_hand(u, group); /* it cannot be said in an entry */
 	}
 	return 0;
 }
 
-void fm__uring_push(struct fm__uring *u, struct fm__request_list *ended)
+void fm__uring_push(struct fm__uring *u)
 {
 	int r = 0;
 
+	begin_arrived(u);
+	u->stalled = 0;
 	if (u->broken == 0) {
 		r = push_all(u);
+		u->stalled = r < 0;
 		if (u->in_ring != 0)
 			submit(u);
 	}
 	if (is_refusal(r) && u->broken == 0)
 		u->broken = r;
 	if (u->broken != 0)
-		end_all_by_hand(u, ended);
+		end_all_by_hand(u);
 }
 
 /* ---- from the ring ---- */
 
-int fm__uring_wait(struct fm__uring *u, int timeout_ms, struct fm__request_list *ended)
+int fm__uring_wait(struct fm__uring *u, int timeout_ms)
 {
 	int r;
 
-	/* Nothing in the ring would end the wait for requests that did not fit into it. */
-	if (u->broken != 0 || (u->in_ring == 0 && u->pushing.first != NULL))
+	/* Nothing in the ring would end the wait for what did not fit into it. */
+	if (u->broken != 0 || u->ended.first != NULL || (u->in_ring == 0 && u->pushing.first != NULL))
 		return 0;
 	r = fm__ring_wait(u->ring, timeout_ms);
 	if (is_refusal(r)) {
 		u->broken = r;
-		end_all_by_hand(u, ended);
+		end_all_by_hand(u);
 	}
 	return r == -EINTR ? r : 0;
 }
 
 /*
- * The kernel gives a flush back without having begun it when it cannot start a worker for it, which happens
- * while signals come in. Nobody has cancelled anything: it is done again, at last on this thread.
+ * The kernel gives a call back without having begun it when it cannot start a worker for it, which happens
+ * while signals come in. Nobody has cancelled anything: it is made again, at last on this thread.
  */
 static bool is_undone(int result)
 {
 	return result == -ECANCELED || result == -EAGAIN || result == -EINTR;
 }
 
-static void do_again(struct fm__uring *u, struct fm__request *request, struct fm__request_list *ended)
+static void do_again(struct fm__uring *u, struct fm__group *group)
 {
-	if (++request->attempts < MOST_ATTEMPTS)
-		begin(u, request);
+	if (++group->attempts < MOST_ATTEMPTS)
+		cut(u, group);
 	else
-		end_by_hand(u, request, ended);
+		end_by_hand(u, group);
 }
 
-static void complete_piece(struct fm__uring *u, const struct fm__ring_completion *completion,
-			   struct fm__request_list *ended)
+static void complete_piece(struct fm__uring *u, const struct fm__ring_completion *completion)
 {
-	struct fm__request *request = (struct fm__request *)(uintptr_t)completion->user_data;
+	struct fm__group *group = (struct fm__group *)(uintptr_t)completion->user_data;
 
 	u->in_ring--;
-	request->pieces--;
+	group->pieces--;
 	if (is_undone(completion->result))
-		request->undone = 1;
-	else if (completion->result < 0 && request->result == 0)
-		request->result = completion->result;
-	if (request->pieces != 0 || request->left != 0)
+		group->undone = 1;
+	else if (completion->result < 0 && group->result == 0)
+		group->result = completion->result;
+	if (group->pieces != 0 || group->left != 0)
 		return;
-	fm__list_remove(&u->flying, request);
-	if (request->undone && request->result == 0)
-		do_again(u, request, ended);
+	fm__list_remove(&u->flying, &group->link);
+	if (group->undone && group->result == 0)
+		do_again(u, group);
 	else
-		end(request, request->result, ended);
+		end(u, group, group->result);
 }
 
-uint32_t fm__uring_reap(struct fm__uring *u, struct fm__request_list *ended)
+uint32_t fm__uring_reap(struct fm__uring *u)
 {
 	struct fm__ring_completion completions[REAP_AT_ONCE];
 	uint32_t wakes = 0;
@@ -232,20 +292,8 @@ uint32_t fm__uring_reap(struct fm__uring *u, struct fm__request_list *ended)
 			if (completions[i].user_data == FM_URING_WAKE)
 				wakes++;
 			else
-				complete_piece(u, &completions[i], ended);
+				complete_piece(u, &completions[i]);
 		}
 	}
 	return wakes;
-}
-
-uint32_t fm__uring_finish(struct filemap_queue *queue, struct fm__request_list *ended)
-{
-	struct fm__request *request;
-	uint32_t count = 0;
-
-	while ((request = fm__list_pop(ended)) != NULL) {
-		fm__queue_finish(queue, request);
-		count++;
-	}
-	return count;
 }

@@ -20,7 +20,7 @@ static int owner_open(struct filemap_queue *queue, const char **ret_step)
 	u = fm__zalloc(sizeof *u);
 	if (u == NULL)
 		return -ENOMEM;
-	r = fm__uring_open(u, queue->depth);
+	r = fm__uring_open(u, queue->workers);
 	if (r < 0)
 		goto free_state;
 	*ret_step = "register eventfd";
@@ -37,51 +37,58 @@ free_state:
 	return r;
 }
 
-static void announce_ended(struct filemap_queue *queue, struct fm__request_list *ended)
+/* Everything that there is room for, also what this lets begin. How many requests are done by it. */
+static uint32_t push(struct filemap_queue *queue)
 {
-	if (fm__uring_finish(queue, ended) != 0)
-		fm__queue_announce(queue);
+	struct fm__uring *u = queue->backend_state;
+	uint32_t done = 0;
+
+	while (fm__uring_take(queue, u) || u->pushing.first != NULL || u->stalled) {
+		const uint32_t before = u->in_ring;
+
+		fm__uring_push(u);
+		if (u->ended.first == NULL && u->in_ring == before)
+			break; /* the ring is full */
+		done += fm__uring_return(queue, u);
+	}
+	return done;
 }
 
-static void push(struct filemap_queue *queue)
+/* What the kernel did not take completes nothing: whoever waits for the eventfd has to come back and offer it again. */
+static void announce_stall(struct filemap_queue *queue)
 {
-	struct fm__request_list ended = {NULL, NULL};
+	const struct fm__uring *u = queue->backend_state;
 
-	fm__uring_push(queue->backend_state, &ended);
-	announce_ended(queue, &ended);
+	if (u->stalled && u->broken == 0)
+		fm__queue_announce(queue);
 }
 
 static void owner_start(struct filemap_queue *queue)
 {
-	if (queue->submitted.first == NULL)
-		return;
-	fm__uring_take(queue->backend_state, &queue->submitted);
-	push(queue);
+	if (push(queue) != 0)
+		fm__queue_announce(queue);
+	else
+		announce_stall(queue);
 }
 
 static int owner_wait(struct filemap_queue *queue, int timeout_ms)
 {
-	struct fm__request_list ended = {NULL, NULL};
-	int r;
-
-	r = fm__uring_wait(queue->backend_state, timeout_ms, &ended);
-	announce_ended(queue, &ended);
-	return r;
+	return fm__uring_wait(queue->backend_state, timeout_ms);
 }
 
 static void owner_collect(struct filemap_queue *queue)
 {
 	struct fm__uring *u = queue->backend_state;
-	struct fm__request_list ended = {NULL, NULL};
 
-	if (u->in_ring == 0 && u->pushing.first == NULL)
-		return;
 	/* Completions show up in the ring only after its thread has entered the kernel. */
-	(void)owner_wait(queue, 0);
-	(void)fm__uring_reap(u, &ended);
-	(void)fm__uring_finish(queue, &ended);
-	if (u->pushing.first != NULL)
-		push(queue);
+	if (u->in_ring != 0) {
+		(void)fm__uring_wait(u, 0);
+		(void)fm__uring_reap(u);
+	}
+	if (u->ended.first != NULL)
+		(void)fm__uring_return(queue, u);
+	(void)push(queue);
+	announce_stall(queue);
 }
 
 static void owner_close(struct filemap_queue *queue)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * A ring for callers on any thread: one library thread opens it, pushes, waits and reaps. Requests
- * are handed over on queue->submitted under the queue's lock; an eventfd that the ring polls ends
- * its wait.
+ * A ring for callers on any thread: one library thread opens it, pushes, waits and reaps. It takes groups
+ * under the queue's lock; an eventfd that the ring polls ends its wait when there is one to take.
  *
  * Invariant: while the thread waits in the ring, a poll on the wake descriptor is armed in it, and
  * `told` says whether that descriptor was signalled since it was cleared.
@@ -37,40 +36,38 @@ static void arm(struct shared *s)
 		s->armed = 1;
 }
 
-/* Wait for requests without the ring: it is broken, or has no free entry for the poll. */
+/* Wait for work without the ring: it is broken, or has no free entry for the poll. */
 static void wait_outside(const struct shared *s)
 {
 	(void)fm__sys_poll_in(s->wake, s->u.broken != 0 ? -1 : 1);
 }
 
-static void wait_for_work(struct shared *s, struct fm__request_list *ended)
+static void wait_for_work(struct shared *s)
 {
-	fm__uring_push(&s->u, ended);
-	if (ended->first != NULL)
+	fm__uring_push(&s->u);
+	if (s->u.ended.first != NULL)
 		return;
 	arm(s);
 	if (s->armed && s->u.broken == 0)
-		(void)fm__uring_wait(&s->u, -1, ended);
+		(void)fm__uring_wait(&s->u, -1);
 	else
 		wait_outside(s);
-	if (fm__uring_reap(&s->u, ended) != 0)
+	if (fm__uring_reap(&s->u) != 0)
 		s->armed = 0;
 }
 
 /* Lock held, but for the waiting. */
 static void turn(struct filemap_queue *queue, struct shared *s)
 {
-	struct fm__request_list ended = {NULL, NULL};
-
-	fm__uring_take(&s->u, &queue->submitted);
+	(void)fm__uring_take(queue, &s->u);
 	if (s->told) {
 		(void)fm__sys_event_clear(s->wake);
 		s->told = 0;
 	}
 	pthread_mutex_unlock(&queue->lock);
-	wait_for_work(s, &ended);
+	wait_for_work(s);
 	pthread_mutex_lock(&queue->lock);
-	if (fm__uring_finish(queue, &ended) != 0)
+	if (fm__uring_return(queue, &s->u) != 0)
 		fm__queue_announce(queue);
 }
 
@@ -81,7 +78,7 @@ static void *own_ring(void *context)
 
 	pthread_mutex_lock(&queue->lock);
 	s = queue->backend_state;
-	s->result = fm__uring_open(&s->u, queue->depth);
+	s->result = fm__uring_open(&s->u, queue->workers);
 	s->ready = 1;
 	pthread_cond_signal(&s->started);
 	if (s->result == 0) {
@@ -160,9 +157,10 @@ static int shared_open(struct filemap_queue *queue, const char **ret_step)
 	return r;
 }
 
+/* With no place free, the thread looks for more when one gets free. */
 static void shared_start(struct filemap_queue *queue)
 {
-	if (queue->submitted.first != NULL)
+	if (queue->at_work < queue->workers)
 		tell(queue->backend_state);
 }
 

@@ -66,8 +66,15 @@ int64_t fm__sys_position(int fd); /* where fm__sys_read() goes on; -ESPIPE */
 int64_t fm__sys_set_position(int fd, uint64_t to);
 int fm__sys_fsync(int fd);
 int fm__sys_fdatasync(int fd);
-int fm__sys_flush_range(int fd, uint64_t offset,
-			uint64_t length); /* durable data of this range, by descriptor only */
+/* Mappings of a file that name ranges to flush, and are never touched: made when they are needed first, kept for the next
+ * flush. All zero: none yet. Any thread; they all belong to one open file description. */
+#define FM_FLUSH_WINDOWS 7
+struct fm__flush_windows {
+	void *at[FM_FLUSH_WINDOWS]; /* atomic; each from the start of the file, longer than the one before */
+};
+/* Durable data of this range, by descriptor only; windows NULL = nothing is kept. */
+int fm__sys_flush_range(int fd, uint64_t offset, uint64_t length, struct fm__flush_windows *windows);
+void fm__sys_end_windows(struct fm__flush_windows *windows); /* no flush uses them any more */
 int fm__sys_fadvise(int fd, uint64_t offset, uint64_t length, int advice);
 int fm__sys_flock(int fd, int operation); /* LOCK_*; -EWOULDBLOCK with LOCK_NB */
 int fm__sys_ofd_lock(int fd, int type, uint64_t start,

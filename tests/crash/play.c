@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "sim.h"
@@ -39,21 +38,6 @@ void sim_violations_reset(void)
 	sim_violations = 0;
 	sim_first_violation[0] = '\0';
 	sim_where[0] = '\0';
-}
-
-uint64_t sim_seeds(uint64_t usual)
-{
-	const char *percent = getenv("FILEMAP_SIM_SEEDS");
-	uint64_t seeds = percent == NULL ? usual : usual * strtoull(percent, NULL, 10) / 100;
-
-	return seeds == 0 ? 1 : seeds;
-}
-
-/* Memory is the fastest disk to play with. */
-__attribute__((constructor)) static void choose_directory(void)
-{
-	if (access("/dev/shm", W_OK | X_OK) == 0)
-		setenv("FILEMAP_TEST_DIR", "/dev/shm", 0);
 }
 
 int sim_open_log(const char *dir, struct filemap_queue *queue, struct filemap_log **ret,

@@ -22,21 +22,12 @@
 
 #include <filemap/log.h>
 
+#include "chance.h"
+
 #define SIM_LINE 64u
 #define SIM_PAGE 4096u
 #define SIM_NAME 48
 #define SIM_NO_FILE UINT32_MAX
-
-/* ---- chance ---- */
-struct sim_rng {
-	uint64_t s;
-};
-uint64_t sim_next(struct sim_rng *rng);
-uint64_t sim_below(struct sim_rng *rng, uint64_t bound); /* 0 .. bound-1; bound 0 gives 0 */
-bool sim_chance(struct sim_rng *rng, unsigned percent);
-
-/* Make room for one more element; dies without memory. */
-void *sim_grow(void *array, size_t count, size_t *room, size_t size);
 
 /* ---- events ---- */
 enum sim_kind {
@@ -313,6 +304,5 @@ extern char sim_first_violation[600];
 extern char sim_where[200]; /* the crash being checked */
 void sim_violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void sim_violations_reset(void);
-uint64_t sim_seeds(uint64_t usual); /* $FILEMAP_SIM_SEEDS percent of it */
 
 #endif

@@ -221,10 +221,10 @@ int __wrap_fm__sys_fdatasync(int fd)
 	return sim_enter() ? flush_whole(fd) : __real_fm__sys_fdatasync(fd);
 }
 
-int __wrap_fm__sys_flush_range(int fd, uint64_t offset, uint64_t length)
+int __wrap_fm__sys_flush_range(int fd, uint64_t offset, uint64_t length, struct fm__flush_windows *windows)
 {
 	if (!sim_enter())
-		return __real_fm__sys_flush_range(fd, offset, length);
+		return __real_fm__sys_flush_range(fd, offset, length, windows);
 	return flush(sim_file_of_fd(fd), offset, length, false);
 }
 

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+struct fm__flush_windows;
+
 /* What a file is, by the name under which it was made. */
 enum sim_file_kind { SIM_IS_OTHER, SIM_IS_SEGMENT, SIM_IS_META, SIM_IS_CTL };
 void sim_name_file(uint32_t file, const char *name);
@@ -29,7 +31,8 @@ bool sim_bug_hides_flush(uint32_t file, uint64_t offset, uint64_t *length, uint6
 	X(int, fm__sys_fallocate, (int fd, int mode, uint64_t offset, uint64_t length))                \
 	X(int, fm__sys_fsync, (int fd))                                                                \
 	X(int, fm__sys_fdatasync, (int fd))                                                            \
-	X(int, fm__sys_flush_range, (int fd, uint64_t offset, uint64_t length))                        \
+	X(int, fm__sys_flush_range,                                                                    \
+	  (int fd, uint64_t offset, uint64_t length, struct fm__flush_windows *windows))               \
 	X(int, fm__sys_msync, (void *at, size_t length))                                               \
 	X(int, fm__sys_openat, (int dirfd, const char *path, int flags, unsigned mode))                \
 	X(int, fm__sys_mkdirat, (int dirfd, const char *path, unsigned mode))                          \

@@ -12,11 +12,11 @@ static void a_full_ring_delays_only(struct t_dir *dir, const struct shape *shape
 	struct filemap *map = open_map(dir, "a");
 
 	ring_plan.full = 3;
-	for (int i = 0; i < 64; i++)
-		(void)flush(queue, map);
-	for (uint64_t ticket = 1; ticket <= 64; ticket++)
+	for (int i = 0; i < APART; i++)
+		(void)flush_apart(queue, map, i);
+	for (uint64_t ticket = 1; ticket <= APART; ticket++)
 		assert_int_equal(result_of(queue, ticket), 0);
-	assert_int_equal(ring_plan.pushes, 64);
+	assert_int_equal(ring_plan.pushes, APART);
 	assert_int_equal(ring_plan.full, 0);
 	assert_int_equal(fault_count("flush_range"), 0);
 	finish(queue, map);
@@ -41,7 +41,7 @@ static void a_refused_submission_is_flushed_by_hand(struct t_dir *dir, const str
 
 	plan(&ring_plan.submit_error, -EPERM);
 	for (int i = 0; i < 3; i++)
-		(void)flush(queue, map);
+		(void)flush_apart(queue, map, i);
 	for (uint64_t ticket = 1; ticket <= 3; ticket++)
 		assert_int_equal(result_of(queue, ticket), 0);
 	assert_int_equal(fault_count("flush_range"), 3);

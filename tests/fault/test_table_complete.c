@@ -21,13 +21,14 @@ static const char pure[] =
 	" cursor_init cursor_peek cursor_read_exact cursor_read_some cursor_read_until cursor_remaining "
 	"cursor_seek"
 	" cursor_size cursor_skip cursor_tell cursor_write_all cursor_write_some"
+	" latency_bound latency_bucket latency_quantile"
 	" log_durable log_first log_published log_tail queue_backend"
 	" log_appendv"    /* log_append is this, with one part */
 	" fault_dispatch" /* in a signal handler, of a fault: tests/os sends it real ones */
 	" ";
 
 /* What cannot fail, and what releases: no fault is made of them. */
-static const char infallible[] = " page_size realtime_ms monotonic_ns ";
+static const char infallible[] = " page_size realtime_ms monotonic_ns end_windows ";
 
 static bool contains(const char *list, const char *name)
 {

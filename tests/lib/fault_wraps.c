@@ -73,7 +73,8 @@ REFUSE(int, pwrite, (int fd, const void *from, size_t length, uint64_t offset), 
 REFUSE(int64_t, read, (int fd, void *to, size_t length), (fd, to, length))
 REFUSE(int, fsync, (int fd), (fd))
 REFUSE(int, fdatasync, (int fd), (fd))
-REFUSE(int, flush_range, (int fd, uint64_t offset, uint64_t length), (fd, offset, length))
+REFUSE(int, flush_range, (int fd, uint64_t offset, uint64_t length, struct fm__flush_windows *windows),
+       (fd, offset, length, windows))
 REFUSE(int, fadvise, (int fd, uint64_t offset, uint64_t length, int advice), (fd, offset, length, advice))
 REFUSE(int, ofd_test, (int fd, int type, uint64_t start, uint64_t length), (fd, type, start, length))
 REFUSE(int, unlinkat, (int dirfd, const char *name, int flags), (dirfd, name, flags))
@@ -157,6 +158,14 @@ size_t __wrap_fm__sys_page_size(void)
 	const size_t fake = fault_fake_page_size();
 
 	return fake > real ? fake : real;
+}
+
+/* Tells nobody of a failure: no fault is made of it. */
+void __real_fm__sys_end_windows(struct fm__flush_windows *windows);
+void __wrap_fm__sys_end_windows(struct fm__flush_windows *windows);
+void __wrap_fm__sys_end_windows(struct fm__flush_windows *windows)
+{
+	__real_fm__sys_end_windows(windows);
 }
 
 void *__real_fm__zalloc(size_t size);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fuse.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct fuse_fault *served;
@@ -29,6 +31,14 @@ static int switched(const int *the_switch)
 static void count(uint32_t *counter)
 {
 	__atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST);
+}
+
+static void note(uint64_t offset, uint64_t length)
+{
+	const uint32_t at = __atomic_fetch_add(&served->logged, 1, __ATOMIC_SEQ_CST);
+
+	if (at < FUSE_FAULT_LOG)
+		served->log[at] = (struct fuse_fault_request){offset, length};
 }
 
 static struct fuse_fault_file *find(const char *path)
@@ -129,16 +139,41 @@ static int op_write(const char *path, const char *from, size_t length, off_t off
 	memcpy(file->written + offset, from, length);
 	if (file->size < (uint64_t)offset + length)
 		file->size = (uint64_t)offset + length;
+	note((uint64_t)offset, length);
 	return (int)length;
+}
+
+static bool take_pass(void)
+{
+	uint32_t left = __atomic_load_n(&served->passes, __ATOMIC_SEQ_CST);
+
+	if (left > 0)
+		__atomic_sub_fetch(&served->passes, 1, __ATOMIC_SEQ_CST);
+	return left > 0;
+}
+
+static void stay_while_held(void)
+{
+	const struct timespec pause = {0, 100000};
+
+	if (switched(&served->hold) == 0)
+		return;
+	count(&served->held);
+	while (switched(&served->hold) != 0 && !take_pass())
+		nanosleep(&pause, NULL);
 }
 
 static int op_fsync(const char *path, int data_only, struct fuse_file_info *info)
 {
 	struct fuse_fault_file *file = of(path, info);
-	const int r = switched(&served->fsync_error);
+	int r;
 	(void)data_only;
 
+	stay_while_held();
+	r = switched(&served->fsync_error);
 	count(&served->fsyncs);
+	if (r == 0)
+		note(0, 0);
 	if (r == 0)
 		memcpy(file->durable, file->written, sizeof file->durable);
 	else if (switched(&served->loses))
@@ -344,6 +379,7 @@ void fuse_fault_stop(struct fuse_fault *device)
 		return;
 	fuse_fault_set(&device->fsync_error, 0);
 	fuse_fault_set(&device->write_error, 0);
+	fuse_fault_set(&device->hold, 0);
 	(void)umount2(device->mounted_at, MNT_DETACH);
 	if (device->server > 0)
 		kill(device->server, SIGKILL); /* what still uses it gets ENOTCONN */

@@ -12,6 +12,12 @@
 
 #define FUSE_FAULT_FILES 24
 #define FUSE_FAULT_BYTES (1u << 20) /* of one file at most */
+#define FUSE_FAULT_LOG 512
+
+/* A write, or, with no length, a sync of a file. */
+struct fuse_fault_request {
+	uint64_t offset, length;
+};
 
 struct fuse_fault_file {
 	char path[96]; /* from the mount point on, with a slash; "" = free */
@@ -25,8 +31,16 @@ struct fuse_fault {
 	int fsync_error, write_error, read_error;
 	/* Atomic: a sync that fails loses what was written since the last good one, as a device's cache does. */
 	int loses;
+	/* Atomic: while `hold` is set syncs of files stay with the server, and with them everything behind; each of
+	 * `passes` lets one go. The server counts in `held` those that have come to stay. */
+	int hold;
+	uint32_t passes, held;
 	/* Atomic, of the server: requests until now, also those that failed. */
 	uint32_t fsyncs, writes, reads;
+	/* Those that succeeded, in order; the oldest ones only. Of the server; `logged` is atomic, and the test may
+	 * set it to 0 while nothing runs. */
+	uint32_t logged;
+	struct fuse_fault_request log[FUSE_FAULT_LOG];
 
 	int server; /* process; of the test */
 	char mounted_at[256];

@@ -51,6 +51,9 @@ int t_run(const char *name, const struct CMUnitTest *tests, size_t count);
  * (-signal if it died of one). The child leaves with _exit, never through cmocka. */
 int t_in_child(int (*body)(void *context), void *context);
 
+/* The program was told to do without io_uring, and cannot have it. */
+bool t_forbids_uring(void);
+
 /* For good: a user without any privilege. 0, or -1. To be called in a child, by root. */
 int t_become_nobody(void);
 

@@ -79,9 +79,9 @@ static void store_to_all_pages(int fd)
 }
 
 /* Somebody else's sync(2) may clean pages in between, so an unexpected drawing is drawn a few times. */
-static void assert_dirty_after(const struct t_dir *dir, const char *expected,
-			       int (*flush)(int fd, uint64_t offset, uint64_t length, void *context),
-			       struct dirty_range range, void *context)
+static inline void assert_dirty_after(const struct t_dir *dir, const char *expected,
+				      int (*flush)(int fd, uint64_t offset, uint64_t length, void *context),
+				      struct dirty_range range, void *context)
 {
 	char drawn[DIRTY_PAGES + 1];
 

@@ -1,95 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
  * One suite for a queue, run on each of its shapes: they may differ in nothing but the backend's
- * name. What needs a request to stay in flight is in tests/fault/test_queue_faults.c.
+ * name. What needs a request to stay in flight is in test_queue_order.c and tests/fault/test_queue_faults.c.
  */
-#include "t.h"
+#include "queue_shapes.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
-
-#include <filemap/queue.h>
-
-#include "sys/ring.h"
-
-#define PAGES 8
-#define SIZE ((size_t)PAGES * 65536)
-
-struct shape {
-	uint32_t backend, flags;
-	const char *name;
-};
-
-static const struct shape threads = {FILEMAP_QUEUE_THREADS, 0, "threads"};
-static const struct shape threads_one = {FILEMAP_QUEUE_THREADS, FILEMAP_QUEUE_ONE_THREAD, "threads"};
-static const struct shape uring_one = {FILEMAP_QUEUE_URING, FILEMAP_QUEUE_ONE_THREAD, "io_uring"};
-static const struct shape uring_shared = {FILEMAP_QUEUE_URING, 0, "io_uring"};
-
-static void need(const struct shape *shape)
-{
-	static char reason[128];
-	struct fm__ring *ring;
-	int r;
-
-	if (shape->backend != FILEMAP_QUEUE_URING)
-		return;
-	r = fm__ring_open(4, &ring);
-	if (r == 0) {
-		fm__ring_close(ring);
-		return;
-	}
-	snprintf(reason, sizeof reason, "io_uring is not usable here: %s", filemap_strerror(r));
-	t_skip(reason);
-}
-
-static struct filemap_queue *open_queue(const struct shape *shape, uint32_t depth)
-{
-	struct filemap_queue *queue;
-
-	need(shape);
-	assert_ok(filemap_queue_open(
-		FILEMAP_QUEUE_OPTIONS(.backend = shape->backend, .flags = shape->flags, .depth = depth),
-		&queue, NULL));
-	return queue;
-}
-
-static struct filemap *open_map(const struct t_dir *dir, const char *name)
-{
-	struct filemap *map;
-
-	assert_ok(filemap_open(t_path(dir, name), FILEMAP_WRITE,
-			       FILEMAP_OPTIONS(.flags = FILEMAP_CREATE, .size = SIZE), &map, NULL));
-	memset(filemap_data_mut(map), 'x', SIZE);
-	return map;
-}
-
-static uint64_t flush(struct filemap_queue *queue, struct filemap *map, filemap_completed *completed,
-		      void *context)
-{
-	uint64_t ticket = 0;
-
-	assert_ok(filemap_queue_flush(queue, map, 0, FILEMAP_TO_END, completed, context, &ticket));
-	return ticket;
-}
-
-struct seen {
-	int calls, result;
-	uint64_t ticket;
-	pthread_t thread;
-};
-
-static void note(struct filemap_queue *queue, uint64_t ticket, int result, void *context)
-{
-	struct seen *seen = context;
-
-	(void)queue;
-	seen->calls++;
-	seen->result = result;
-	seen->ticket = ticket;
-	seen->thread = pthread_self();
-}
 
 /* ---- the suite ---- */
 
@@ -572,6 +489,54 @@ static void another_thread_is_emode(struct t_dir *dir, const struct shape *shape
 	filemap_close(f.map);
 }
 
+struct heir {
+	struct family family;
+	const struct shape *shape;
+	pthread_t owner;
+	int is_same; /* the next thread has the pthread_t of the one that ended */
+};
+
+static void *open_and_end(void *context)
+{
+	struct heir *heir = context;
+
+	heir->owner = pthread_self();
+	heir->family.queue = open_queue(heir->shape, 0);
+	return NULL;
+}
+
+static void *inherit(void *context)
+{
+	struct heir *heir = context;
+
+	heir->is_same = pthread_equal(heir->owner, pthread_self()) != 0;
+	return use_from_elsewhere(&heir->family);
+}
+
+/* In a process of its own: nobody can close such a queue any more. */
+static int let_inherit(void *context)
+{
+	struct heir *heir = context;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, open_and_end, heir) != 0 || pthread_join(thread, NULL) != 0 ||
+	    pthread_create(&thread, NULL, inherit, heir) != 0 || pthread_join(thread, NULL) != 0)
+		return 77;
+	return heir->is_same ? (int)heir->family.ticket : 78;
+}
+
+/* Its pthread_t is that of the owner, in most C libraries. */
+static void a_thread_after_the_owner_s_end_is_emode(struct t_dir *dir, const struct shape *shape)
+{
+	struct heir heir = {{NULL, open_map(dir, "a"), 99}, shape, pthread_self(), 0};
+	const int r = t_in_child(let_inherit, &heir);
+
+	filemap_close(heir.family.map);
+	if (r == 78)
+		t_skip("no thread got the pthread_t of another one");
+	assert_int_equal(r, 0);
+}
+
 #define THREADS 4
 #define TICKETS 200
 
@@ -670,22 +635,7 @@ static void auto_for_many_threads_takes_threads(void **state)
 	filemap_queue_close(queue);
 }
 
-/* ---- the table of shapes ---- */
-
-#define ON(test, shape)                             \
-	static void test##_on_##shape(void **state) \
-	{                                           \
-		test(*state, &shape);               \
-	}
-#define ON_ALL(test) ON(test, threads) ON(test, threads_one) ON(test, uring_one) ON(test, uring_shared)
-#define ON_SHARED(test) ON(test, threads) ON(test, uring_shared)
-#define ON_ONE(test) ON(test, threads_one) ON(test, uring_one)
-
-#define ENTRIES_ALL(test)                                                                      \
-	T_TEST(test##_on_threads), T_TEST(test##_on_threads_one), T_TEST(test##_on_uring_one), \
-		T_TEST(test##_on_uring_shared)
-#define ENTRIES_SHARED(test) T_TEST(test##_on_threads), T_TEST(test##_on_uring_shared)
-#define ENTRIES_ONE(test) T_TEST(test##_on_threads_one), T_TEST(test##_on_uring_one)
+/* ---- the cases ---- */
 
 ON_ALL(a_flush_ends_with_0_and_its_own_ticket)
 ON_ALL(tickets_ascend_from_1)
@@ -710,6 +660,7 @@ ON_ALL(the_eventfd_announces_a_flush_of_nothing)
 ON_ALL(a_forked_child_is_refused_and_harms_nothing)
 ON_ALL(a_forked_child_opens_its_own)
 ON_ONE(another_thread_is_emode)
+ON_ONE(a_thread_after_the_owner_s_end_is_emode)
 ON_SHARED(several_threads_waiting_for_any_get_each_ticket_once)
 ON_SHARED(drain_waits_for_a_callback_on_another_thread)
 
@@ -727,7 +678,7 @@ T_MAIN(ENTRIES_ALL(a_flush_ends_with_0_and_its_own_ticket), ENTRIES_ALL(tickets_
        ENTRIES_ALL(the_eventfd_announces_what_finished_before),
        ENTRIES_ALL(the_eventfd_announces_a_flush_of_nothing),
        ENTRIES_ALL(a_forked_child_is_refused_and_harms_nothing), ENTRIES_ALL(a_forked_child_opens_its_own),
-       ENTRIES_ONE(another_thread_is_emode),
+       ENTRIES_ONE(another_thread_is_emode), ENTRIES_ONE(a_thread_after_the_owner_s_end_is_emode),
        ENTRIES_SHARED(several_threads_waiting_for_any_get_each_ticket_once),
        ENTRIES_SHARED(drain_waits_for_a_callback_on_another_thread),
        T_TEST(auto_for_many_threads_takes_threads))

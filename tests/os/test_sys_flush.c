@@ -5,7 +5,7 @@
 static int by_range(int fd, uint64_t offset, uint64_t length, void *context)
 {
 	(void)context;
-	return fm__sys_flush_range(fd, offset, length);
+	return fm__sys_flush_range(fd, offset, length, NULL);
 }
 
 /* A descriptor that cannot be mapped for reading. */
@@ -15,7 +15,7 @@ static int by_write_only(int fd, uint64_t offset, uint64_t length, void *context
 	const int other = fm__sys_openat(dir->fd, "dirty", O_WRONLY, 0);
 	(void)fd;
 
-	const int r = fm__sys_flush_range(other, offset, length);
+	const int r = fm__sys_flush_range(other, offset, length, NULL);
 	fm__sys_close(other);
 	return r;
 }
@@ -94,8 +94,8 @@ static void flush_where_a_mapping_is_refused_writes_the_whole_file(void **state)
 static void flush_of_a_bad_descriptor_is_ebadf(void **state)
 {
 	(void)state;
-	assert_int_equal(fm__sys_flush_range(-1, 0, 1), -EBADF);
-	assert_int_equal(fm__sys_flush_range(-1, 0, UINT64_MAX), -EBADF);
+	assert_int_equal(fm__sys_flush_range(-1, 0, 1, NULL), -EBADF);
+	assert_int_equal(fm__sys_flush_range(-1, 0, UINT64_MAX, NULL), -EBADF);
 	assert_int_equal(fm__sys_fdatasync(-1), -EBADF);
 	assert_int_equal(fm__sys_fsync(-1), -EBADF);
 }

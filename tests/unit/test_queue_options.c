@@ -13,7 +13,7 @@ static void no_options_give_the_defaults(void **state)
 	assert_int_equal(o.backend, FILEMAP_QUEUE_AUTO);
 	assert_int_equal(o.flags, 0);
 	assert_int_equal(o.depth, 64);
-	assert_int_equal(o.workers, 2);
+	assert_int_equal(o.workers, 4);
 }
 
 static void limits_are_accepted(void **state)
@@ -51,10 +51,14 @@ static void each_bad_field_is_refused_by_name(void **state)
 	is_refused(FILEMAP_QUEUE_OPTIONS(.reserved = 1), "reserved");
 }
 
-static void workers_for_io_uring_are_refused(void **state)
+static void every_backend_takes_workers(void **state)
 {
+	struct filemap_queue_options o;
+
 	(void)state;
-	is_refused(FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_URING, .workers = 1), "workers");
+	assert_ok(fm__queue_options_check(
+		FILEMAP_QUEUE_OPTIONS(.backend = FILEMAP_QUEUE_URING, .workers = 64), &o, NULL));
+	assert_int_equal(o.workers, 64);
 }
 
 static void a_short_struct_is_refused(void **state)
@@ -81,5 +85,5 @@ static void a_longer_struct_is_accepted_only_with_a_zero_tail(void **state)
 }
 
 T_MAIN(T_PLAIN(no_options_give_the_defaults), T_PLAIN(limits_are_accepted),
-       T_PLAIN(each_bad_field_is_refused_by_name), T_PLAIN(workers_for_io_uring_are_refused),
+       T_PLAIN(each_bad_field_is_refused_by_name), T_PLAIN(every_backend_takes_workers),
        T_PLAIN(a_short_struct_is_refused), T_PLAIN(a_longer_struct_is_accepted_only_with_a_zero_tail))

@@ -41,6 +41,8 @@
 #define F_SEAL_EXEC 0x0020 /* Linux 6.3 */
 #endif
 
+#define FM_IORING_OP_FTRUNCATE 55 /* Linux 6.9; an enumerator in <liburing.h> from 2.6 on */
+
 /* Linux 6.5. One number everywhere, but for alpha and mips, which count from bases of their own. */
 #if defined(SYS_cachestat)
 #define FM_SYS_CACHESTAT SYS_cachestat

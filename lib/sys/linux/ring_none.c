@@ -21,12 +21,10 @@ void fm__ring_abandon(struct fm__ring *ring)
 	(void)ring;
 }
 
-int fm__ring_push_flush(struct fm__ring *ring, int fd, uint64_t offset, uint64_t length, uint64_t user_data)
+int fm__ring_push(struct fm__ring *ring, const struct fm__call *call, uint64_t user_data)
 {
 	(void)ring;
-	(void)fd;
-	(void)offset;
-	(void)length;
+	(void)call;
 	(void)user_data;
 	return -EOPNOTSUPP;
 }
@@ -65,4 +63,19 @@ int fm__ring_register_eventfd(struct fm__ring *ring, int eventfd)
 	(void)ring;
 	(void)eventfd;
 	return -EOPNOTSUPP;
+}
+
+int fm__ring_fill_flush(struct io_uring_sqe *entry, int fd, uint64_t offset, uint64_t length)
+{
+	(void)entry;
+	(void)fd;
+	(void)offset;
+	(void)length;
+	return -EOPNOTSUPP;
+}
+
+const char *fm__ring_reason(int error)
+{
+	(void)error;
+	return "the library was built without liburing";
 }

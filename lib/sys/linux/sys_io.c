@@ -112,30 +112,6 @@ int fm__sys_fdatasync(int fd)
 	return FM_RETRY(fdatasync(fd));
 }
 
-/*
- * Linux has no durable "sync this range of a descriptor" but for msync: a mapping of our own, which is never
- * touched, names the range. Where a mapping is refused the whole file is flushed instead.
- */
-int fm__sys_flush_range(int fd, uint64_t offset, uint64_t length)
-{
-	uint64_t page = fm__sys_page_size(), end;
-	size_t cover;
-	void *at;
-
-	if (length == 0)
-		return 0;
-	if (!fm__add_u64(offset, length, &end) || end > INT64_MAX)
-		return fm__sys_fdatasync(fd);
-	uint64_t start = fm__align_down(offset, page);
-	if (!fm__align_up(end, page, &end) || !fm__to_size(end - start, &cover))
-		return fm__sys_fdatasync(fd);
-	if (fm__sys_map(NULL, cover, PROT_READ, MAP_SHARED, fd, start, &at) < 0)
-		return fm__sys_fdatasync(fd);
-	int r = fm__sys_msync(at, cover);
-	(void)fm__sys_unmap(at, cover);
-	return r;
-}
-
 int fm__sys_fadvise(int fd, uint64_t offset, uint64_t length, int advice)
 {
 	off_t start, size;
