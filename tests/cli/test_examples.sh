@@ -97,4 +97,44 @@ check "the lines are counted, and a file that is cut is no end of the program" [
 2000 lines before byte 65536: the file was cut
 0 lines before byte 0: the file was cut
 0 lines" ]
+
+# own_ring
+if [ -z "${OWN_RING-}" ]; then
+	skip "own_ring: built without liburing"
+	finish
+fi
+status 2 "$OWN_RING"
+says "usage: "
+status 1 "$OWN_RING" nowhere/kept
+[ "$code" != 3 ] || { skip "own_ring: no io_uring here"; finish; }
+says "nowhere/kept"
+seq 1 300000 >input
+"$OWN_RING" kept <input >answers
+check "all that came in is in the file" cmp input kept
+check "and is said to be durable in the end" [ "$(tail -n 1 answers)" = "durable $(stat -c %s input)" ]
+check "in answers that ascend" \
+	awk '$1 != "durable" || $2 + 0 <= last + 0 { bad = 1 } { last = $2 } END { exit bad || NR < 2 }' answers
+status 0 "$OWN_RING" kept
+check "nothing that comes in is an empty file, and no answer" [ "$(stat -c %s kept)$out" = 0 ]
+
+mkfifo inputs
+exec 3<>inputs
+"$OWN_RING" kept <inputs >told 3>&- &
+keeper=$!
+printf 'twelve bytes' >&3
+for _ in {1..600}; do
+	! grep -qsx "durable 12" told || break
+	sleep 0.05
+done
+check "what came is durable while more may come" [ "$(cat told)" = "durable 12" ]
+kill -9 $keeper
+wait $keeper 2>/dev/null
+exec 3>&-
+check "and outlives the keeper" [ "$(head -c 12 kept)" = "twelve bytes" ]
+(
+	ulimit -f 1536
+	"$OWN_RING" limited <input >answers 2>"$dir/.err"
+)
+check "a file that cannot grow is an error" [ $? = 1 ]
+says "grow: "
 finish

@@ -19,7 +19,7 @@ else
 	bad 'subproject_builds'
 fi
 said=$(./build/embedder "$scratch/made" || :)
-[ "$said" = '0.1.0 filemap 64' ] && ok 'program_runs' || bad "program_runs: it said '$said'"
+[ "$said" = '0.1.0 filemap 64 durable' ] && ok 'program_runs' || bad "program_runs: it said '$said'"
 [ "$(head -c 7 made)" = filemap ] && ok 'program_wrote_its_file' || bad 'program_wrote_its_file'
 "$meson" introspect build --targets | tr ',' '\n' | grep '"name"' >targets
 if grep -q 'test_\|"filemap"$' targets && grep -q 'test_' targets; then

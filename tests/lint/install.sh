@@ -26,7 +26,7 @@ for kind in shared static; do
 	else
 		said='a compiler error'
 	fi
-	[ "$said" = '0.1.0 filemap 64' ] && ok "${kind}_program_runs" || bad "${kind}_program_runs: it said '$said'"
+	[ "$said" = '0.1.0 filemap 64 durable' ] && ok "${kind}_program_runs" || bad "${kind}_program_runs: it said '$said'"
 done
 cxx=${CXX:-c++}
 if command -v "$cxx" >/dev/null; then
@@ -46,7 +46,8 @@ case $(pkg-config --variable=io_uring filemap) in
 yes | no) ok 'pkg_config_says_whether_io_uring_is_in' ;;
 *) bad 'pkg_config_says_whether_io_uring_is_in' ;;
 esac
-for file in include/filemap/filemap.h lib/libfilemap.so.0 lib/libfilemap.a bin/filemap share/man/man1/filemap.1; do
+for file in include/filemap/filemap.h include/filemap/uring.h lib/libfilemap.so.0 lib/libfilemap.a bin/filemap \
+	share/man/man1/filemap.1 share/man/man3/filemap-queue.3 share/man/man3/filemap_queue_flush.3; do
 	[ -e "usr/$file" ] && ok "$file is installed" || bad "$file is installed"
 done
 "$scratch/usr/bin/filemap" info made-shared >said 2>&1 && ok 'installed_command_runs' || { cat said; bad 'installed_command_runs'; }
