@@ -65,7 +65,7 @@ static int compare_ratios(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-uint64_t bench_percentile(const struct bench_series *series, unsigned percent)
+uint64_t bench_quantile(const struct bench_series *series, unsigned ppm)
 {
 	uint64_t *sorted, found;
 
@@ -74,9 +74,14 @@ uint64_t bench_percentile(const struct bench_series *series, unsigned percent)
 	sorted = need(malloc(series->count * sizeof *sorted));
 	memcpy(sorted, series->ns, series->count * sizeof *sorted);
 	qsort(sorted, series->count, sizeof *sorted, compare_ns);
-	found = sorted[(series->count - 1) * percent / 100];
+	found = sorted[(series->count - 1) * (uint64_t)ppm / 1000000];
 	free(sorted);
 	return found;
+}
+
+uint64_t bench_percentile(const struct bench_series *series, unsigned percent)
+{
+	return bench_quantile(series, percent * 10000);
 }
 
 void bench_print(const struct bench_series *series, const struct bench_series *floor)

@@ -18,6 +18,7 @@ void bench_series_init(struct bench_series *series, const char *name, size_t siz
 void bench_series_add(struct bench_series *series, uint64_t ns);
 void bench_series_free(struct bench_series *series);
 uint64_t bench_percentile(const struct bench_series *series, unsigned percent);
+uint64_t bench_quantile(const struct bench_series *series, unsigned ppm); /* of a million */
 
 /* A line: name, p50, p99 in microseconds, and p50 as a ratio to the floor's. */
 void bench_print(const struct bench_series *series, const struct bench_series *floor);
