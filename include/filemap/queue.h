@@ -33,9 +33,13 @@
  *   returned, and none of them failed. What two queues, or this one and filemap_flush() on another
  *   thread, flush at the same time is not told apart so: distrust all of it when one fails;
  *   filemap_doubt() covers it.
- * - A mapping may be closed while requests on it are in flight. Flushes and writebacks hold its open
- *   file, and with it its flock or OFD lock, until they have ended. All others hold a pin (see
- *   filemap_pin()) until their ticket has ended, or the queue is closed.
+ * - A mapping may be closed while requests on it are in flight. Flushes, syncs and writebacks hold its
+ *   open file, and with it its flock or OFD lock, until they have finished. All others hold a pin (see
+ *   filemap_pin()) until their ticket has ended, or the queue is closed: meanwhile a window without
+ *   reserve cannot grow (FILEMAP_EBUSY).
+ * - A process that is killed, or ends without filemap_queue_close(), while flushes are in flight on
+ *   io_uring can be gone before they are: the kernel keeps the file open, and locked, until they have
+ *   finished. Who opens it next sets `lock_wait_ms`.
  * - io_uring may be there and be forbidden (containers, kernel.io_uring_disabled). It counts as
  *   available only after a real flush through it has worked.
  *
@@ -65,7 +69,10 @@ extern "C" {
 /** io_uring or an error. With FILEMAP_QUEUE_ONE_THREAD the caller's own thread submits and
  *  collects, without any library thread; otherwise one library thread owns the ring. */
 #define FILEMAP_QUEUE_URING 1u
-/** A pool of library threads, signals blocked, one request each at a time. Works everywhere. */
+/** A pool of library threads, signals blocked, one request each at a time. Works everywhere. A
+ *  mapping that is flushed so keeps address space without any memory until it is closed: 16 MiB, or up
+ *  to ten times as much as the file has up to the last byte flushed. Not where RLIMIT_AS is set: set it
+ *  before the first flush. */
 #define FILEMAP_QUEUE_THREADS 2u
 
 /** Only the opening thread uses the queue; from another, calls are FILEMAP_EMODE on any backend. */
@@ -204,7 +211,8 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_queue_flush(struct filemap_queue *queu
  * If that one ends with a negative result, this one is never begun and ends with -ECANCELED, and so
  * do those behind it. What counts is the result when it finished: of a resize, that the file has its
  * size; whether the window can follow shows only when its ticket ends. It orders completions, not
- * stores: what is flushed here may have reached the device before. For "data, then the header that points to it" take filemap_queue_commit().
+ * stores: what is flushed here may have reached the device before. For "data, then the header that
+ * points to it" take filemap_queue_commit().
  *
  * @param after  A ticket of this queue, of any kind of request, that has not ended yet. It may be
  *               finished and unclaimed.
@@ -278,13 +286,14 @@ FILEMAP_API FILEMAP_NODISCARD int filemap_queue_prefault(struct filemap_queue *q
  * back. One change of a file at a time: until the ticket has ended, filemap_resize(),
  * filemap_refresh(), filemap_remove() and their like on any window of the file are FILEMAP_EBUSY.
  *
- * Blocks are allocated, or the file is cut, behind the caller's back; what else belongs to it (the
- * lock of COOPERATE, zeros for the old end's page, on file systems without fallocate(2) for all that is
- * new) is done by the queue's thread, which for FILEMAP_QUEUE_ONE_THREAD on io_uring is the caller's.
+ * Blocks are allocated, or the file is cut, behind the caller's back; what else belongs to it (with
+ * COOPERATE all growth under the shared lock; zeros for the old end's page, on file systems without
+ * fallocate(2) for all that is new) is done by the queue's thread, which for FILEMAP_QUEUE_ONE_THREAD on
+ * io_uring is the caller's.
  *
  * @param file_size  Bytes, of the whole file.
  * @return What filemap_resize() refuses without a look at the file, and for cuts with one; FILEMAP_EBUSY
- *         also: another change of the file is in flight.
+ *         also: another change of the file is in flight, or a request that pins a window that would move.
  * @since 0.1
  */
 FILEMAP_API FILEMAP_NODISCARD int filemap_queue_resize(struct filemap_queue *queue,

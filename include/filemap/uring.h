@@ -16,7 +16,8 @@
  * - io_uring takes the end of FSYNC's range as inclusive, a length of 0 as "one byte" behind offset 0, and
  *   has 32 bits for it. A range of msync(2) has to be translated, as it is here.
  * - The kernel looks the descriptor up when it begins, not at the submission, so it has to stay open and
- *   mean the same file until then. The pin sees to that, also if the map is closed meanwhile.
+ *   mean the same file until then. The pin sees to that, also if the map is closed meanwhile. What is in
+ *   flight when the process is killed keeps the file open, and its lock taken, until it has finished.
  * - The kernel tells a write-back error once for an open file, to any flush of it. What is not given to
  *   filemap_finish_flush() is lost, and the next flush says 0.
  * - What was taken from the ring is submitted with the rest, filled in or not: where filemap_prep_flush()

@@ -18,7 +18,7 @@
 #define PAUSE_MS 1u
 #define PATIENCE_NS UINT64_C(1000000000)
 
-static bool is_needed(const struct fm__origin *origin)
+bool fm__growth_is_needed(const struct fm__origin *origin)
 {
 	return origin->sharing == FILEMAP_SHARING_COOPERATE && origin->lock.in_kernel &&
 	       __atomic_load_n(&origin->lock.kind, __ATOMIC_RELAXED) != FILEMAP_EXCLUSIVE_LOCK;
@@ -39,7 +39,7 @@ int fm__growth_begin(struct fm__origin *origin, struct filemap_error *reterr)
 	uint64_t started_ns;
 	int r;
 
-	if (!is_needed(origin))
+	if (!fm__growth_is_needed(origin))
 		return 0;
 	started_ns = fm__sys_monotonic_ns();
 	for (;;) {
@@ -55,7 +55,7 @@ int fm__growth_begin(struct fm__origin *origin, struct filemap_error *reterr)
 
 void fm__growth_end(struct fm__origin *origin)
 {
-	if (!is_needed(origin))
+	if (!fm__growth_is_needed(origin))
 		return;
 	if (origin->lock.family == FILEMAP_LOCK_OFD)
 		fm__sys_flock(origin->backing->fd, LOCK_UN);

@@ -11,7 +11,7 @@
  *   2. the lock for growth, the size, checks  as it was: end gives back what begin cut off the window
  *   3. clearing the old end (growth)          the file is cut back to its old size, but with COOPERATE
  *   4. the call: blocks (growth)              as 3. Where it was not made it is made by hand, and zeros are written
- *                                             where there is no fallocate(2)
+ *                                             where there is no fallocate(2). Under the lock for growth prepare makes it
  *   5. the call: the cut                      end reads the file's size: unchanged - the window is given back; cut -
  *                                             it stays small; neither, or no answer - POISONED
  *   6. end: locking in memory, remapping      growth: as 3; a pin of others that came meanwhile forbids to move. After
@@ -33,7 +33,7 @@
 /* How far it has come. */
 enum state {
 	STATE_BEGUN,   /* the file is as it was, or it was undone */
-	STATE_GROWING, /* the call is being made, under the lock for growth */
+	STATE_GROWING, /* the call is being made */
 	STATE_GROWN,   /* the file is longer */
 	STATE_CUTTING, /* as GROWING */
 	STATE_CUT,     /* the file is shorter */
@@ -127,6 +127,25 @@ static int look_and_prepare(struct fm__resizing *resizing, struct filemap_error 
 						 : prepare_growth(resizing, &change, reterr);
 }
 
+static int settle_growing(struct fm__resizing *resizing, int r, struct filemap_error *reterr)
+{
+	const struct fm__change change = change_of(resizing);
+
+	resizing->state = r < 0 ? STATE_BEGUN : STATE_GROWN;
+	if (r < 0)
+		return fm__change_undo_growth(&change, r, fm__change_growth_step(&change), reterr);
+	return 0;
+}
+
+/* The lock for growth is not held while somebody else gets round to the call: in the same process another mapping of
+ * the file may be next, on the very thread that would have to see the answer. */
+static int make_locked(struct fm__resizing *resizing, struct filemap_error *reterr)
+{
+	if (resizing->state != STATE_GROWING || !fm__growth_is_needed(resizing->map->origin))
+		return 0;
+	return settle_growing(resizing, fm__extent_make(&resizing->call), reterr);
+}
+
 int fm__map_resize_prepare(struct fm__resizing *resizing, struct fm__call *ret_call,
 			   struct filemap_error *reterr)
 {
@@ -140,7 +159,9 @@ int fm__map_resize_prepare(struct fm__resizing *resizing, struct fm__call *ret_c
 	if (r < 0)
 		return r;
 	r = look_and_prepare(resizing, reterr);
-	if (r >= 0 && resizing->call.kind != FM_CALL_NONE) {
+	if (r >= 0)
+		r = make_locked(resizing, reterr);
+	if (r >= 0 && resizing->state != STATE_GROWN && resizing->call.kind != FM_CALL_NONE) {
 		*ret_call = resizing->call;
 		return 0;
 	}
@@ -148,18 +169,6 @@ int fm__map_resize_prepare(struct fm__resizing *resizing, struct fm__call *ret_c
 	if (r >= 0)
 		resizing->state = STATE_GROWN;
 	return r;
-}
-
-static int end_growing(struct fm__resizing *resizing, int answer, struct filemap_error *reterr)
-{
-	const struct fm__change change = change_of(resizing);
-	int r = fm__extent_answer(&resizing->call, answer);
-	if (r >= 0) {
-		resizing->state = STATE_GROWN;
-		return 0;
-	}
-	resizing->state = STATE_BEGUN;
-	return fm__change_undo_growth(&change, r, fm__change_growth_step(&change), reterr);
 }
 
 static int end_cutting(struct fm__resizing *resizing, int answer, struct filemap_error *reterr)
@@ -171,14 +180,11 @@ static int end_cutting(struct fm__resizing *resizing, int answer, struct filemap
 
 int fm__map_resize_answer(struct fm__resizing *resizing, int answer, struct filemap_error *reterr)
 {
-	int r;
-
 	if (resizing->state != STATE_GROWING && resizing->state != STATE_CUTTING)
 		return answer < 0 ? answer : 0;
-	r = resizing->state == STATE_GROWING ? end_growing(resizing, answer, reterr)
-					     : end_cutting(resizing, answer, reterr);
-	fm__growth_end(resizing->map->origin);
-	return r;
+	if (resizing->state == STATE_CUTTING)
+		return end_cutting(resizing, answer, reterr);
+	return settle_growing(resizing, fm__extent_answer(&resizing->call, answer), reterr);
 }
 
 static void give_window_back(const struct fm__resizing *resizing)

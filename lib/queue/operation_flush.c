@@ -54,13 +54,11 @@ int filemap_queue_flush_after(struct filemap_queue *queue, struct filemap *map, 
 	struct fm__request *request;
 	int r;
 
-	if (after == 0 || after == FILEMAP_ANY)
-		return -ENOENT;
 	r = fm__queue_request(queue, &flush_operation, &request);
 	if (r < 0)
 		return r;
 	name_range(request, offset, length);
-	r = fm__map_flush_begin(map, offset, length, &request->flush);
+	r = after == 0 ? -ENOENT : fm__map_flush_begin(map, offset, length, &request->flush);
 	set_call(request, FM_CALL_FLUSH);
 	return fm__queue_accept(queue, request, r, after, completed, context, ret_ticket);
 }

@@ -60,7 +60,8 @@ void fm__schedule_queue(struct filemap_queue *queue, struct fm__request *request
 void fm__schedule_submit(struct filemap_queue *queue);
 /* -EALREADY, or 0: the request is on queue->returned. */
 int fm__schedule_cancel(struct filemap_queue *queue, struct fm__request *request);
-/* All that has returned goes on: is done, or ready once more. How many were done. Gives the lock away meanwhile. */
+/* All that has returned goes on: is done, or ready once more. How many were done and not announced.
+ * Gives the lock away meanwhile. */
 uint32_t fm__schedule_advance(struct filemap_queue *queue);
 
 /* ---- for the backends; lock held ---- */

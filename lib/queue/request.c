@@ -27,7 +27,7 @@ void fm__group_begin(struct fm__group *group)
 			continue;
 		request->begun = 1;
 		request->more = 1;
-		if (request->operation->begin == NULL)
+		if (request->operation->begin == NULL || request->call.kind != FM_CALL_NONE)
 			continue;
 		request->more = request->operation->begin(request);
 		group->call = request->call;

@@ -47,7 +47,7 @@ enum fm__request_state {
  */
 struct fm__operation {
 	const char *step, *subject; /* of an error that says no more */
-	/* The first step; NULL: the call is set already, or FM_CALL_NONE. */
+	/* The first step, unless the call is set already; NULL: that, or FM_CALL_NONE. */
 	bool (*begin)(struct fm__request *request);
 	/* The call has answered. -ECANCELED with !request->begun: it never will. */
 	bool (*advance)(struct fm__request *request, int answer);

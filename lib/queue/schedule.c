@@ -210,9 +210,7 @@ static void finish(struct filemap_queue *queue, struct fm__request *request)
 	count_end(queue, request);
 	note_failure(queue, request);
 	release_followers(queue, request);
-	if (!request->is_active)
-		return;
-	request->is_active = 0;
+	request->is_active = 0; /* whatever ends was let through, or called off */
 	queue->active--;
 	if (is_barrier(request))
 		queue->barrier_passes = 0;
@@ -240,18 +238,37 @@ static uint32_t go_on(struct filemap_queue *queue, struct fm__group *group)
 	return finished;
 }
 
-uint32_t fm__schedule_advance(struct filemap_queue *queue)
+/* A step may wait for the disk (a page of a commit's header): who waits for what is done by now is told before it. */
+static uint32_t advance_all(struct filemap_queue *queue, struct fm__list *groups)
 {
 	struct fm__node *node;
 	uint32_t finished = 0;
 
-	while ((node = fm__list_pop(&queue->returned)) != NULL) {
+	while ((node = fm__list_pop(groups)) != NULL) {
 		struct fm__group *group = FM_OF(node, struct fm__group, link);
 
 		pthread_mutex_unlock(&queue->lock);
 		fm__group_advance(group);
 		pthread_mutex_lock(&queue->lock);
 		finished += go_on(queue, group);
+		if (finished == 0 || groups->first == NULL)
+			continue;
+		fm__queue_announce(queue);
+		finished = 0;
+	}
+	return finished;
+}
+
+/* Taken all at once: they are this thread's, and no other one's that happens to look. */
+uint32_t fm__schedule_advance(struct filemap_queue *queue)
+{
+	uint32_t finished = 0;
+
+	while (queue->returned.first != NULL) {
+		struct fm__list groups = queue->returned;
+
+		queue->returned = (struct fm__list){NULL, NULL};
+		finished += advance_all(queue, &groups);
 	}
 	return finished;
 }

@@ -98,12 +98,14 @@ static int submit(void)
 {
 	if (fake__is_refused(false))
 		return fake__refuse();
+	/* Of a submission that stops in between the caller does not learn where. */
+	for (unsigned i = 0; i < fake.live_count; i++)
+		fake.log[fake.live[i]].maybe_lost = true;
 	for (unsigned i = 0; i < fake.live_count; i++) {
 		struct fake_entry *entry = &fake.log[fake.live[i]];
 
 		if (entry->taken != 0)
 			continue;
-		entry->maybe_lost = true;
 		if (fake__chance(fake.plan.short_taken))
 			return fake__below(2) == 0 ? -EAGAIN : -EBUSY;
 		entry->taken = ++fake.moment;

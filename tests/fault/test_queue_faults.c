@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /* Queues whose opening, flushes and waits fail, on all backends. */
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -106,6 +107,43 @@ static void open_with_each_call_failing_leaks_nothing(struct t_dir *dir, const s
 	for (n = 1; fail_one_opening(dir, shape, "zalloc", n); n++)
 		;
 	assert_true(n > 3);
+}
+
+/* How many threads of this process a signal of the program could end up on. */
+static int open_to_signals(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	int count = 0;
+
+	assert_non_null(tasks);
+	for (const struct dirent *task = readdir(tasks); task != NULL; task = readdir(tasks)) {
+		char path[300], line[128];
+		FILE *status;
+
+		snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+		status = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+		while (status != NULL && fgets(line, sizeof line, status) != NULL)
+			if (strncmp(line, "SigBlk:", 7) == 0)
+				count += ((strtoull(line + 7, NULL, 16) >> (SIGUSR1 - 1)) & 1) == 0;
+		if (status != NULL)
+			fclose(status);
+	}
+	closedir(tasks);
+	return count;
+}
+
+static void no_signal_of_the_program_ends_up_on_a_thread_of_the_queue(struct t_dir *dir,
+								      const struct shape *shape)
+{
+	struct filemap_queue *queue;
+	int before;
+
+	(void)dir;
+	filemap_queue_close(open_queue(shape)); /* so that what is skipped, or starts once, is over */
+	before = open_to_signals();
+	queue = open_queue(shape);
+	assert_int_equal(open_to_signals(), before);
+	filemap_queue_close(queue);
 }
 
 /* ---- failing flushes ---- */
@@ -333,6 +371,7 @@ static void count(struct filemap_queue *queue, uint64_t ticket, int result, void
 struct waiting {
 	struct filemap_queue *queue;
 	struct filemap_completion done;
+	struct filemap_error error;
 	int r;
 };
 
@@ -340,7 +379,7 @@ static void *wait_for_1(void *context)
 {
 	struct waiting *w = context;
 
-	w->r = filemap_queue_wait(w->queue, 1, -1, &w->done);
+	w->r = filemap_queue_wait_error(w->queue, 1, -1, &w->done, &w->error);
 	plan(&waits_returned, 1);
 	return NULL;
 }
@@ -367,7 +406,8 @@ static void three_waits(struct filemap_queue *queue, int *ret_ones, int *ret_gon
 	open_gate();
 	for (int i = 0; i < 3; i++) {
 		assert_ok(pthread_join(waiters[i], NULL));
-		*ret_ones += waits[i].r == 1 && waits[i].done.ticket == 1;
+		*ret_ones += waits[i].r == 1 && waits[i].done.ticket == 1 &&
+			     waits[i].error.code == waits[i].done.result;
 		*ret_gone += waits[i].r == -ENOENT;
 	}
 }
@@ -386,6 +426,23 @@ static void all_waits_for_a_ticket_with_a_callback_return_1(struct t_dir *dir, c
 	finish(queue, map);
 }
 
+static void all_waits_for_a_failed_ticket_with_a_callback_have_its_error(struct t_dir *dir,
+									 const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape);
+	struct filemap *map = open_map(dir, "a");
+	int calls = 0, ones = 0, gone = 0;
+
+	arm_flush_error(shape);
+	close_gate(shape);
+	assert_ok(filemap_queue_flush(queue, map, 0, 1, count, &calls, NULL));
+	three_waits(queue, &ones, &gone);
+	assert_int_equal(ones, 3);
+	assert_int_equal(calls, 1);
+	assert_true(filemap_state(map) & FILEMAP_STATE_TAINTED);
+	finish(queue, map);
+}
+
 static void one_wait_for_a_plain_ticket_returns_1_the_others_enoent(struct t_dir *dir,
 								    const struct shape *shape)
 {
@@ -401,9 +458,50 @@ static void one_wait_for_a_plain_ticket_returns_1_the_others_enoent(struct t_dir
 	finish(queue, map);
 }
 
+static void queue_another(void *context)
+{
+	struct filemap_queue *queue = context;
+	uint64_t ticket;
+
+	assert_ok(filemap_queue_barrier(queue, NULL, NULL, &ticket));
+	if (ticket < 4)
+		fault_hook("event_signal", 1, queue_another, queue);
+}
+
+/* As another thread would, while the lock is away to tell of the one before. */
+static void drain_begins_what_is_queued_after_its_first_look(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape);
+	struct filemap *map = open_map(dir, "a");
+
+	assert_true(filemap_queue_eventfd(queue) >= 0);
+	assert_ok(filemap_queue_barrier(queue, NULL, NULL, NULL));
+	fault_hook("event_signal", 1, queue_another, queue);
+	assert_ok(filemap_queue_drain(queue));
+	for (uint64_t ticket = 1; ticket <= 4; ticket++)
+		assert_int_equal(filemap_queue_wait(queue, ticket, 0, NULL), 1);
+	finish(queue, map);
+}
+
+static void a_commit_of_no_data_stores_no_header_after_a_failure(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape);
+	struct filemap *map = open_map(dir, "a");
+	const char before = *(const char *)filemap_data(map);
+	uint64_t ticket;
+
+	assert_ok(filemap_queue_commit(queue, map, 0, 0, 0, "\xA5", 1, NULL, NULL, &ticket));
+	fault_arm_call("msync", 1, EIO);
+	assert_int_equal(filemap_flush(map), -EIO);
+	assert_int_equal(result_of(queue, ticket), FILEMAP_EPOISONED);
+	assert_int_equal(*(const char *)filemap_data(map), before);
+	finish(queue, map);
+}
+
 /* ---- the table of shapes ---- */
 
 ON_ALL(open_with_each_call_failing_leaks_nothing)
+ON_SHARED(no_signal_of_the_program_ends_up_on_a_thread_of_the_queue)
 ON_ALL(a_failed_flush_taints_the_mapping)
 ON_ALL(one_failure_of_two_in_flight_spoils_both)
 ON_ALL(a_failed_flush_of_many_tickets_is_the_result_of_each)
@@ -413,11 +511,15 @@ ON_SHARED(close_waits_for_what_is_in_flight)
 ON_ALL(a_map_closed_in_flight_keeps_its_file)
 ON_ALL(the_eventfd_is_silent_while_in_flight)
 ON_SHARED(all_waits_for_a_ticket_with_a_callback_return_1)
+ON_SHARED(all_waits_for_a_failed_ticket_with_a_callback_have_its_error)
 ON_SHARED(one_wait_for_a_plain_ticket_returns_1_the_others_enoent)
+ON_ALL(drain_begins_what_is_queued_after_its_first_look)
+ON_ALL(a_commit_of_no_data_stores_no_header_after_a_failure)
 
 T_MAIN(T_TEST(auto_without_io_uring_falls_to_threads), T_TEST(auto_for_one_thread_takes_io_uring),
        T_TEST(auto_without_eventfd_registration_falls_to_threads),
        T_TEST(io_uring_asked_for_and_denied_is_its_errno_with_a_hint),
+       ENTRIES_SHARED(no_signal_of_the_program_ends_up_on_a_thread_of_the_queue),
        ENTRIES_ALL(open_with_each_call_failing_leaks_nothing), ENTRIES_ALL(a_failed_flush_taints_the_mapping),
        ENTRIES_ALL(one_failure_of_two_in_flight_spoils_both),
        ENTRIES_ALL(a_failed_flush_of_many_tickets_is_the_result_of_each),
@@ -425,4 +527,7 @@ T_MAIN(T_TEST(auto_without_io_uring_falls_to_threads), T_TEST(auto_for_one_threa
        ENTRIES_SHARED(close_waits_for_what_is_in_flight), ENTRIES_ALL(a_map_closed_in_flight_keeps_its_file),
        ENTRIES_ALL(the_eventfd_is_silent_while_in_flight),
        ENTRIES_SHARED(all_waits_for_a_ticket_with_a_callback_return_1),
-       ENTRIES_SHARED(one_wait_for_a_plain_ticket_returns_1_the_others_enoent))
+       ENTRIES_SHARED(all_waits_for_a_failed_ticket_with_a_callback_have_its_error),
+       ENTRIES_SHARED(one_wait_for_a_plain_ticket_returns_1_the_others_enoent),
+       ENTRIES_ALL(drain_begins_what_is_queued_after_its_first_look),
+       ENTRIES_ALL(a_commit_of_no_data_stores_no_header_after_a_failure))

@@ -63,6 +63,104 @@ static void a_refused_wait_leaves_sent_flushes_in_doubt(struct t_dir *dir, const
 	finish(queue, map);
 }
 
+/* ---- who looks at the eventfd only ---- */
+
+/* Until nothing is in flight, by the eventfd alone. */
+static void loop(struct filemap_queue *queue, int event)
+{
+	struct filemap_queue_stats stats = {.in_flight = 1};
+
+	while (stats.in_flight != 0) {
+		assert_int_equal(fm__sys_poll_in(event, -1), 1);
+		assert_int_equal(filemap_queue_poll(queue), 0);
+		assert_ok(filemap_queue_stats(queue, &stats));
+	}
+}
+
+/* Nothing in the kernel would signal it. */
+static void what_the_ring_did_not_take_is_offered_again(struct t_dir *dir, const struct shape *shape)
+{
+	static const struct {
+		int full, error;
+	} rows[] = {{1, 0}, {0, -EAGAIN}, {0, -EBUSY}};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct filemap_queue *queue = open_queue(shape);
+		struct filemap *map = open_map(dir, "a");
+		const int event = filemap_queue_eventfd(queue);
+
+		assert_int_equal(filemap_queue_poll(queue), 0);
+		assert_int_equal(fm__sys_poll_in(event, 0), 0);
+		ring_plan.full = rows[i].full;
+		plan(&ring_plan.submit_error, rows[i].error);
+		(void)flush(queue, map);
+		assert_ok(filemap_queue_submit(queue));
+		assert_int_equal(fm__sys_poll_in(event, 0), 1);
+		plan(&ring_plan.submit_error, 0);
+		loop(queue, event);
+		assert_int_equal(result_of(queue, 1), 0);
+		assert_int_equal(filemap_queue_poll(queue), 0);
+		assert_int_equal(fm__sys_poll_in(event, 0), 0); /* it is over */
+		finish(queue, map);
+	}
+}
+
+static void what_was_done_by_hand_is_announced(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape);
+	struct filemap *map = open_map(dir, "a");
+	const int event = filemap_queue_eventfd(queue);
+
+	assert_int_equal(filemap_queue_poll(queue), 0);
+	plan(&ring_plan.submit_error, -EPERM);
+	(void)flush(queue, map);
+	assert_ok(filemap_queue_submit(queue));
+	assert_int_equal(fm__sys_poll_in(event, 0), 1);
+	loop(queue, event);
+	assert_int_equal(result_of(queue, 1), 0);
+	finish(queue, map);
+}
+
+/* ---- the order in which the kernel answers ---- */
+
+static void answer_one(struct filemap_queue *queue)
+{
+	const int before = gate_passed;
+
+	ring_plan.hold = 0;
+	while (gate_passed == before) /* this thread's: the ring is */
+		assert_int_equal(filemap_queue_poll(queue), 0);
+}
+
+/* One comes back before it, one begins later and comes back, too: neither may say yes before the first has. */
+static void a_flush_learns_of_the_failure_of_all_that_were_beside_it(struct t_dir *dir,
+								     const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape);
+	struct filemap *map = open_map(dir, "a");
+	struct piece slow;
+
+	ring_plan.hold = 1;
+	(void)flush_apart(queue, map, 0);
+	(void)flush_apart(queue, map, 1);
+	assert_ok(filemap_queue_submit(queue));
+	assert_int_equal(ring_plan.held_count, 2);
+	slow = ring_plan.held[--ring_plan.held_count];
+	answer_one(queue);
+	(void)flush_apart(queue, map, 2);
+	answer_one(queue);
+	for (uint64_t ticket = 1; ticket <= 3; ticket++)
+		assert_int_equal(filemap_queue_wait(queue, ticket, 0, NULL), 0);
+	ring_plan.held[ring_plan.held_count++] = slow;
+	plan(&ring_plan.reaped_error, -EIO);
+	plan(&ring_plan.reaped_nth, 1);
+	answer_one(queue);
+	assert_int_equal(result_of(queue, 1), FILEMAP_EPOISONED);
+	assert_int_equal(result_of(queue, 2), -EIO);
+	assert_int_equal(result_of(queue, 3), FILEMAP_EPOISONED);
+	finish(queue, map);
+}
+
 /* ---- pieces ---- */
 
 #define LARGE (UINT64_C(5) << 30) /* two pieces */
@@ -112,6 +210,28 @@ static void a_flush_of_5_gib_goes_in_pieces(struct t_dir *dir, const struct shap
 		assert_int_equal(result_of(queue, flush(queue, map)), -EIO);
 		assert_int_equal(gate_passed, 1 + nth);
 	}
+	finish(queue, map);
+}
+
+static void a_prefault_of_5_gib_goes_in_pieces(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap *map;
+	struct filemap_queue *queue = open_queue_and_large(dir, shape, &map);
+	const char *data = filemap_data(map);
+	uint64_t ticket;
+
+	ring_plan.hold = 1;
+	assert_ok(filemap_queue_prefault(queue, map, FILEMAP_PREFAULT_READ, 0, LARGE, NULL, NULL, &ticket));
+	assert_ok(filemap_queue_submit(queue));
+	assert_int_equal(ring_plan.held_count, 2);
+	assert_ptr_equal(ring_plan.held[0].call.at, data);
+	assert_int_equal(ring_plan.held[0].call.length, FM_RING_FLUSH_MAX);
+	assert_ptr_equal(ring_plan.held[1].call.at, data + FM_RING_FLUSH_MAX);
+	assert_int_equal(ring_plan.held[1].call.length, LARGE - FM_RING_FLUSH_MAX);
+	for (int i = 0; i < 2; i++) /* nobody has that much memory: something else is done in their place */
+		ring_plan.held[i].call = (struct fm__call){.kind = FM_CALL_SYNC, .fd = dir->fd};
+	ring_plan.hold = 0;
+	assert_int_equal(result_of(queue, ticket), 0);
 	finish(queue, map);
 }
 
@@ -192,6 +312,10 @@ ON_URING(a_refused_submission_is_flushed_by_hand)
 ON_URING(a_refused_wait_leaves_sent_flushes_in_doubt)
 ON_URING(a_flush_of_5_gib_goes_in_pieces)
 ON(a_busy_submission_is_repeated, uring_one)
+ON(what_the_ring_did_not_take_is_offered_again, uring_one)
+ON(what_was_done_by_hand_is_announced, uring_one)
+ON(a_flush_learns_of_the_failure_of_all_that_were_beside_it, uring_one)
+ON(a_prefault_of_5_gib_goes_in_pieces, uring_one)
 
 T_MAIN(T_TEST(the_error_of_a_piece_outlasts_the_ring_on_uring_one),
        ENTRIES_URING(an_undone_flush_is_pushed_again),
@@ -199,4 +323,8 @@ T_MAIN(T_TEST(the_error_of_a_piece_outlasts_the_ring_on_uring_one),
        T_TEST(a_failed_piece_beside_an_undone_one_is_the_result_on_uring_one),
        ENTRIES_URING(a_full_ring_delays_only), ENTRIES_URING(a_refused_submission_is_flushed_by_hand),
        ENTRIES_URING(a_refused_wait_leaves_sent_flushes_in_doubt),
-       ENTRIES_URING(a_flush_of_5_gib_goes_in_pieces), T_TEST(a_busy_submission_is_repeated_on_uring_one))
+       ENTRIES_URING(a_flush_of_5_gib_goes_in_pieces), T_TEST(a_busy_submission_is_repeated_on_uring_one),
+       T_TEST(what_the_ring_did_not_take_is_offered_again_on_uring_one),
+       T_TEST(what_was_done_by_hand_is_announced_on_uring_one),
+       T_TEST(a_flush_learns_of_the_failure_of_all_that_were_beside_it_on_uring_one),
+       T_TEST(a_prefault_of_5_gib_goes_in_pieces_on_uring_one))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
  * The server of fuse_fault.h, one thread in a child that dies with the test, and how it is started and ended.
- *
  * Invariant: bytes become durable by a sync that succeeds, and in no other way.
  */
 #define FUSE_USE_VERSION 31
@@ -147,8 +146,9 @@ static bool take_pass(void)
 {
 	uint32_t left = __atomic_load_n(&served->passes, __ATOMIC_SEQ_CST);
 
-	if (left > 0)
-		__atomic_sub_fetch(&served->passes, 1, __ATOMIC_SEQ_CST);
+	while (left > 0 && !__atomic_compare_exchange_n(&served->passes, &left, left - 1, false,
+							__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
 	return left > 0;
 }
 

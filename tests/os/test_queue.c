@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
-/*
- * One suite for a queue, run on each of its shapes: they may differ in nothing but the backend's
- * name. What needs a request to stay in flight is in test_queue_order.c and tests/fault/test_queue_faults.c.
- */
+/* One suite for a queue, run on each of its shapes: they may differ in nothing but the backend's name. What needs a
+ * request to stay in flight is in test_queue_order.c and tests/fault/test_queue_faults.c. */
 #include "queue_shapes.h"
 
 #include <poll.h>
 #include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ---- the suite ---- */
 
@@ -375,6 +375,55 @@ static void the_eventfd_announces_what_finished_before(struct t_dir *dir, const 
 	filemap_close(map);
 }
 
+static void the_eventfd_announces_a_cancellation(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *map = open_map(dir, "a");
+	int fd = filemap_queue_eventfd(queue);
+	struct seen seen = {0};
+
+	assert_int_equal(filemap_queue_poll(queue), 0);
+	assert_int_equal(readable(fd, 0), 0);
+	assert_ok(filemap_queue_cancel(queue, flush(queue, map, note, &seen)));
+	assert_int_equal(readable(fd, 0), 1);
+	assert_int_equal(filemap_queue_poll(queue), 1);
+	assert_int_equal(seen.result, -ECANCELED);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+struct echo {
+	struct filemap *map;
+	struct seen seen;
+};
+
+static void finish_another(struct filemap_queue *queue, uint64_t ticket, int result, void *context)
+{
+	struct echo *echo = context;
+	(void)ticket;
+	(void)result;
+
+	assert_ok(filemap_queue_flush(queue, echo->map, 0, 0, note, &echo->seen, NULL));
+	assert_ok(filemap_queue_submit(queue));
+}
+
+static void the_eventfd_announces_what_finishes_in_a_callback(struct t_dir *dir, const struct shape *shape)
+{
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct echo echo = {.map = open_map(dir, "a")};
+	int fd = filemap_queue_eventfd(queue);
+
+	assert_ok(filemap_queue_flush(queue, echo.map, 0, 0, finish_another, &echo, NULL));
+	assert_int_equal(filemap_queue_poll(queue), 1); /* what the callback queues is for the next one */
+	assert_int_equal(echo.seen.calls, 0);
+	assert_int_equal(readable(fd, 0), 1);
+	assert_int_equal(filemap_queue_poll(queue), 1);
+	assert_int_equal(echo.seen.calls, 1);
+	assert_int_equal(readable(fd, 0), 0);
+	filemap_queue_close(queue);
+	filemap_close(echo.map);
+}
+
 static void the_eventfd_announces_a_flush_of_nothing(struct t_dir *dir, const struct shape *shape)
 {
 	struct filemap_queue *queue = open_queue(shape, 0);
@@ -429,6 +478,62 @@ static void a_forked_child_is_refused_and_harms_nothing(struct t_dir *dir, const
 	assert_int_equal(filemap_queue_wait(f.queue, f.ticket, -1, NULL), 1);
 	filemap_queue_close(f.queue);
 	filemap_close(f.map);
+}
+
+struct fork_in_callback {
+	int status, calls;
+	pid_t child;
+};
+
+static void fork_and_return(struct filemap_queue *queue, uint64_t ticket, int result, void *context)
+{
+	struct fork_in_callback *f = context;
+
+	(void)ticket, (void)result;
+	f->calls++;
+	if (f->calls > 1)
+		return;
+	f->child = fork();
+	if (f->child == 0)
+		filemap_queue_close(queue);
+	else
+		waitpid(f->child, &f->status, 0);
+}
+
+static int collect_and_fork(struct filemap_queue *queue, uint64_t ticket, int how)
+{
+	if (how == 0)
+		return filemap_queue_poll(queue);
+	if (how == 1)
+		return filemap_queue_drain(queue);
+	return filemap_queue_wait(queue, ticket, -1, NULL);
+}
+
+/* The library's threads and the requests are the parent's, also for what the callback returns to. */
+static void a_child_forked_in_a_callback_comes_back_to_eforked(struct t_dir *dir, const struct shape *shape)
+{
+	for (int how = 0; how < 3; how++) {
+		struct filemap_queue *queue = open_queue(shape, 0);
+		struct filemap *map = open_map(dir, "a");
+		struct fork_in_callback f = {0};
+		uint64_t ticket;
+		int r;
+
+		assert_ok(filemap_queue_flush(queue, map, 0, 0, fork_and_return, &f, &ticket));
+		assert_ok(filemap_queue_flush(queue, map, 0, 0, fork_and_return, &f, NULL));
+		(void)flush(queue, map, NULL, NULL);
+		r = collect_and_fork(queue, ticket, how);
+		if (f.child == 0) {
+			filemap_close(map);
+			_exit(r == FILEMAP_EFORKED && f.calls == 1 ? 0 : 1);
+		}
+		assert_true(WIFEXITED(f.status) && WEXITSTATUS(f.status) == 0);
+		assert_true(r >= 0);
+		assert_ok(filemap_queue_drain(queue));
+		assert_int_equal(f.calls, 2);
+		filemap_queue_close(queue);
+		filemap_close(map);
+	}
 }
 
 static int open_as_child(void *context)
@@ -528,9 +633,12 @@ static int let_inherit(void *context)
 /* Its pthread_t is that of the owner, in most C libraries. */
 static void a_thread_after_the_owner_s_end_is_emode(struct t_dir *dir, const struct shape *shape)
 {
-	struct heir heir = {{NULL, open_map(dir, "a"), 99}, shape, pthread_self(), 0};
-	const int r = t_in_child(let_inherit, &heir);
+	struct heir heir = {.family = {NULL, NULL, 99}, .shape = shape};
+	int r;
 
+	need(shape);
+	heir.family.map = open_map(dir, "a");
+	r = t_in_child(let_inherit, &heir);
 	filemap_close(heir.family.map);
 	if (r == 78)
 		t_skip("no thread got the pthread_t of another one");
@@ -657,8 +765,11 @@ ON_ALL(a_map_closed_in_flight_is_flushed_all_the_same)
 ON_ALL(the_eventfd_is_readable_until_polled)
 ON_ALL(the_eventfd_announces_what_finished_before)
 ON_ALL(the_eventfd_announces_a_flush_of_nothing)
+ON_ALL(the_eventfd_announces_a_cancellation)
+ON_ALL(the_eventfd_announces_what_finishes_in_a_callback)
 ON_ALL(a_forked_child_is_refused_and_harms_nothing)
 ON_ALL(a_forked_child_opens_its_own)
+ON_ALL(a_child_forked_in_a_callback_comes_back_to_eforked)
 ON_ONE(another_thread_is_emode)
 ON_ONE(a_thread_after_the_owner_s_end_is_emode)
 ON_SHARED(several_threads_waiting_for_any_get_each_ticket_once)
@@ -677,8 +788,11 @@ T_MAIN(ENTRIES_ALL(a_flush_ends_with_0_and_its_own_ticket), ENTRIES_ALL(tickets_
        ENTRIES_ALL(the_eventfd_is_readable_until_polled),
        ENTRIES_ALL(the_eventfd_announces_what_finished_before),
        ENTRIES_ALL(the_eventfd_announces_a_flush_of_nothing),
+       ENTRIES_ALL(the_eventfd_announces_a_cancellation),
+       ENTRIES_ALL(the_eventfd_announces_what_finishes_in_a_callback),
        ENTRIES_ALL(a_forked_child_is_refused_and_harms_nothing), ENTRIES_ALL(a_forked_child_opens_its_own),
-       ENTRIES_ONE(another_thread_is_emode), ENTRIES_ONE(a_thread_after_the_owner_s_end_is_emode),
+       ENTRIES_ALL(a_child_forked_in_a_callback_comes_back_to_eforked), ENTRIES_ONE(another_thread_is_emode),
+       ENTRIES_ONE(a_thread_after_the_owner_s_end_is_emode),
        ENTRIES_SHARED(several_threads_waiting_for_any_get_each_ticket_once),
        ENTRIES_SHARED(drain_waits_for_a_callback_on_another_thread),
        T_TEST(auto_for_many_threads_takes_threads))

@@ -332,6 +332,33 @@ static void two_windows_of_a_file_change_it_one_after_the_other(struct t_dir *di
 	finish(queue, map);
 }
 
+static void two_mappings_that_cooperate_grow_the_file_through_one_queue(struct t_dir *dir,
+									const struct shape *shape)
+{
+	const struct filemap_options *together = FILEMAP_OPTIONS(.sharing = FILEMAP_SHARING_COOPERATE);
+	struct filemap_queue *queue = open_queue(shape, 0);
+	struct filemap *one, *other, *third;
+	uint64_t first, second;
+
+	filemap_close(open_map(dir, "a"));
+	one = open_with(dir, "a", FILEMAP_WRITE, together);
+	other = open_with(dir, "a", FILEMAP_WRITE, together);
+	third = open_with(dir, "a", FILEMAP_WRITE, together);
+	first = resize(queue, one, 2 * SIZE);
+	assert_ok(filemap_queue_submit(queue));
+	assert_ok(filemap_resize(third, 2 * SIZE, NULL)); /* whether the first was collected or not */
+	assert_int_equal(result_of(queue, first), 0);
+	first = resize(queue, one, 3 * SIZE);
+	second = resize(queue, other, 3 * SIZE);
+	assert_int_equal(result_of(queue, first), 0);
+	assert_int_equal(result_of(queue, second), 0);
+	assert_int_equal(filemap_size(one), 3 * SIZE);
+	assert_int_equal(filemap_size(other), 3 * SIZE);
+	filemap_close(third);
+	filemap_close(other);
+	finish(queue, one);
+}
+
 struct limited {
 	const struct t_dir *dir;
 	const struct shape *shape;
@@ -569,27 +596,28 @@ static void a_removal_by_its_window_is_one_of_the_file(struct t_dir *dir, const 
 
 /* ---- the cases ---- */
 
-#define CASES(X)                                               \
-	X(growth_is_published_by_the_wait_and_not_before)      \
-	X(growth_within_a_reserve_moves_nothing)               \
-	X(growth_clears_what_was_stored_behind_the_end)        \
-	X(the_same_size_is_a_success)                          \
-	X(growth_that_is_cancelled_leaves_the_file)            \
-	X(memory_is_resized_alike)                             \
-	X(a_cut_takes_the_window_at_once_and_the_file_later)   \
-	X(a_cut_that_is_cancelled_gives_the_window_back)       \
-	X(a_cut_to_nothing_and_back)                           \
-	X(a_resize_is_refused_as_by_the_synchronous_call)      \
-	X(other_changes_are_ebusy_while_one_is_in_flight)      \
-	X(two_windows_of_a_file_change_it_one_after_the_other) \
-	X(growth_beyond_the_limit_is_efbig_with_all_as_before) \
-	X(a_failed_growth_says_what_the_synchronous_one_says)  \
-	X(a_callback_sees_its_change_and_may_make_the_next)    \
-	X(a_removed_file_is_gone_when_its_ticket_ends)         \
-	X(a_name_that_means_another_file_is_left_alone)        \
-	X(a_second_name_is_told_by_a_positive_result)          \
-	X(a_removal_is_refused_as_by_the_synchronous_call)     \
-	X(a_removal_that_is_cancelled_leaves_the_file)         \
+#define CASES(X)                                                       \
+	X(growth_is_published_by_the_wait_and_not_before)              \
+	X(growth_within_a_reserve_moves_nothing)                       \
+	X(growth_clears_what_was_stored_behind_the_end)                \
+	X(the_same_size_is_a_success)                                  \
+	X(growth_that_is_cancelled_leaves_the_file)                    \
+	X(memory_is_resized_alike)                                     \
+	X(a_cut_takes_the_window_at_once_and_the_file_later)           \
+	X(a_cut_that_is_cancelled_gives_the_window_back)               \
+	X(a_cut_to_nothing_and_back)                                   \
+	X(a_resize_is_refused_as_by_the_synchronous_call)              \
+	X(other_changes_are_ebusy_while_one_is_in_flight)              \
+	X(two_windows_of_a_file_change_it_one_after_the_other)         \
+	X(two_mappings_that_cooperate_grow_the_file_through_one_queue) \
+	X(growth_beyond_the_limit_is_efbig_with_all_as_before)         \
+	X(a_failed_growth_says_what_the_synchronous_one_says)          \
+	X(a_callback_sees_its_change_and_may_make_the_next)            \
+	X(a_removed_file_is_gone_when_its_ticket_ends)                 \
+	X(a_name_that_means_another_file_is_left_alone)                \
+	X(a_second_name_is_told_by_a_positive_result)                  \
+	X(a_removal_is_refused_as_by_the_synchronous_call)             \
+	X(a_removal_that_is_cancelled_leaves_the_file)                 \
 	X(a_removal_by_its_window_is_one_of_the_file)
 
 CASES(ON_ALL)

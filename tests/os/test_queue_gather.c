@@ -269,6 +269,128 @@ static void what_touches_a_flush_at_work_waits_and_is_flushed_together(struct pl
 	filemap_close(map);
 }
 
+static void await_at_work(struct filemap_queue *queue, uint64_t count)
+{
+	while (stats_of(queue).at_work < count) /* which begins nothing itself */
+		sched_yield();
+}
+
+/* Two are at work, apart; one of them comes back, and what touches both still waits. The server keeps one at a
+ * time: the next comes to stay when that has gone. */
+static void one_goes_and_the_other_is_waited_for(struct plug *plug, struct filemap_queue *queue)
+{
+	await_at_work(queue, 2);
+	await_held(plug, 1);
+	let_one_go(plug);
+	await_held(plug, 2);
+	assert_int_equal(filemap_queue_wait(queue, FILEMAP_ANY, 5, NULL), 0);
+	assert_int_equal(stats_of(queue).at_work, 2);
+	let_go(plug);
+	assert_ok(filemap_queue_drain(queue));
+	assert_int_equal(stats_of(queue).device_flushes, 3);
+}
+
+static void what_waits_for_two_at_work_waits_for_both(struct plug *plug, const struct shape *shape)
+{
+	struct filemap *map;
+	struct filemap_queue *queue;
+
+	need(shape);
+	map = open_plugged(plug, "a");
+	queue = open_queue(shape, 0);
+	hold(plug);
+	(void)flush_pages(queue, map, 0, 1);
+	(void)flush_pages(queue, map, 4, 1);
+	assert_ok(filemap_queue_submit(queue));
+	await_at_work(queue, 2);
+	(void)flush_pages(queue, map, 1, 1);
+	(void)flush_pages(queue, map, 3, 1);
+	(void)flush_pages(queue, map, 2, 1); /* the bridge makes one of them, which touches both at work */
+	assert_ok(filemap_queue_submit(queue));
+	one_goes_and_the_other_is_waited_for(plug, queue);
+	assert_int_equal(stats_of(queue).coalesced, 2);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void what_waits_already_is_held_up_by_what_begins_beside_it(struct plug *plug,
+								   const struct shape *shape)
+{
+	struct filemap *map;
+	struct filemap_queue *queue;
+
+	need(shape);
+	map = open_plugged(plug, "a");
+	queue = open_queue(shape, 0);
+	hold(plug);
+	(void)flush_pages(queue, map, 0, 1);
+	assert_ok(filemap_queue_submit(queue));
+	await_held(plug, 1);
+	(void)flush_pages(queue, map, 2, 1); /* free to begin */
+	(void)flush_pages(queue, map, 1, 1); /* not */
+	assert_ok(filemap_queue_submit(queue));
+	one_goes_and_the_other_is_waited_for(plug, queue);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+static void what_a_cancellation_sets_free_begins_at_once(struct plug *plug, const struct shape *shape)
+{
+	struct filemap *map;
+	struct filemap_queue *queue;
+	uint64_t between;
+
+	need(shape);
+	map = open_plugged(plug, "a");
+	queue = open_queue(shape, 0);
+	hold(plug);
+	(void)flush_pages(queue, map, 0, 1);
+	assert_ok(filemap_queue_submit(queue));
+	await_held(plug, 1);
+	between = flush_pages(queue, map, 1, 1);
+	(void)flush_pages(queue, map, 2, 1); /* with the one before it touches what is at work */
+	assert_ok(filemap_queue_submit(queue));
+	assert_ok(filemap_queue_cancel(queue, between));
+	await_at_work(queue, 2);
+	let_go(plug);
+	assert_ok(filemap_queue_drain(queue));
+	assert_int_equal(stats_of(queue).device_flushes, 2);
+	filemap_queue_close(queue);
+	filemap_close(map);
+}
+
+/* With no further call that could begin it, where the library has threads. */
+static void what_one_submission_or_one_end_makes_ready_works_at_once(struct plug *plug,
+								     const struct shape *shape)
+{
+	struct filemap *maps[2];
+	struct filemap_queue *queue;
+
+	need(shape);
+	maps[0] = open_plugged(plug, "a");
+	maps[1] = open_plugged(plug, "b");
+	queue = open_queue(shape, 0);
+	hold(plug);
+	for (int i = 0; i < 2; i++)
+		(void)flush_pages(queue, maps[i], 0, 1);
+	assert_ok(filemap_queue_submit(queue));
+	await_at_work(queue, 2);
+	(void)barrier(queue);
+	for (int i = 0; i < 2; i++)
+		(void)flush_pages(queue, maps[i], 0, 1);
+	assert_ok(filemap_queue_submit(queue));
+	let_one_go(plug);
+	let_one_go(plug);
+	while (stats_of(queue).device_flushes < 2)
+		if (shape == &uring_one)
+			assert_int_equal(filemap_queue_poll(queue), 0);
+	await_at_work(queue, 2);
+	let_go(plug);
+	filemap_queue_close(queue);
+	for (int i = 0; i < 2; i++)
+		filemap_close(maps[i]);
+}
+
 static void what_is_stored_before_the_submission_is_flushed_by_it(struct plug *plug,
 								  const struct shape *shape)
 {
@@ -365,6 +487,10 @@ static void a_failure_is_told_to_all_that_were_flushed_together(struct plug *plu
 	X(what_is_ordered_is_not_flushed_together)                    \
 	X(the_data_of_a_commit_is_flushed_with_others)                \
 	X(what_touches_a_flush_at_work_waits_and_is_flushed_together) \
+	X(what_waits_for_two_at_work_waits_for_both)                  \
+	X(what_waits_already_is_held_up_by_what_begins_beside_it)     \
+	X(what_a_cancellation_sets_free_begins_at_once)               \
+	X(what_one_submission_or_one_end_makes_ready_works_at_once)   \
 	X(what_is_stored_before_the_submission_is_flushed_by_it)      \
 	X(more_groups_than_workers_wait_and_grow)                     \
 	X(a_failure_is_told_to_all_that_were_flushed_together)

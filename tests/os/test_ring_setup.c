@@ -3,12 +3,15 @@
  * Kernels that refuse set-up flags: the ring comes down step by step, and works on each. This program stands in
  * front of io_uring_queue_init(), by defining it: what it lets through is liburing's own with the same flags.
  */
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <liburing.h>
 
 #include "dirty.h"
 #include "ring.h"
+#include "sys/linux/ring.h"
 
 static unsigned refused; /* flags that this kernel does not know */
 static unsigned asked[8];
@@ -180,7 +183,123 @@ static void a_ring_closed_by_another_thread_leaves_other_rings_alone(void **stat
 	}
 }
 
+/* The kernel's workers are this thread's, whatever the ring; asked of one that changes nothing itself. */
+static int bounds_of_thread(unsigned bounds[2])
+{
+	struct io_uring asking;
+	int r = io_uring_queue_init(1, &asking, 0);
+	if (r < 0)
+		return r;
+	bounds[0] = bounds[1] = 0;
+	r = io_uring_register_iowq_max_workers(&asking, bounds);
+	io_uring_queue_exit(&asking);
+	return r;
+}
+
+static int count_workers(void *context)
+{
+	unsigned first[2], wide[2], narrow[2];
+	struct fm__ring *ring;
+	(void)context;
+
+	refused = 0;
+	/* A ring of one entry comes first: it bounds the workers. */
+	if (bounds_of_thread(first) < 0 || fm__ring_open(64, &ring) < 0)
+		return CHILD_CANNOT;
+	fm__ring_close(ring);
+	if (bounds_of_thread(wide) < 0 || fm__ring_open(4, &ring) < 0)
+		return 1;
+	fm__ring_close(ring);
+	if (bounds_of_thread(narrow) < 0)
+		return 2;
+	if (wide[0] < 64)
+		return 3;
+	if (narrow[0] != wide[0])
+		return 4;
+	return wide[1] == first[1] && narrow[1] == first[1] ? 0 : 5;
+}
+
+static void a_ring_lets_the_kernel_work_on_all_its_entries_and_never_on_fewer(void **state)
+{
+	(void)state;
+	const int r = t_in_child(count_workers, NULL);
+
+	if (r == CHILD_CANNOT)
+		t_skip("io_uring is missing or forbidden here, or does not bound its workers");
+	assert_ok(r);
+}
+
+static int run_out_of_descriptors(void *context)
+{
+	struct rlimit limit;
+	struct fm__ring *ring;
+	int r;
+	(void)context;
+
+	refused = 0;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 1;
+	const struct rlimit none = {0, limit.rlim_max};
+	if (setrlimit(RLIMIT_NOFILE, &none) < 0)
+		return 2;
+	r = fm__ring_open(4, &ring);
+	if (r != -EMFILE)
+		return r < 0 ? CHILD_CANNOT : 3;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || fm__ring_open(4, &ring) < 0)
+		return 4;
+	fm__ring_close(ring);
+	return 0;
+}
+
+static void what_lacked_descriptors_once_is_tried_again(void **state)
+{
+	(void)state;
+	const int r = t_in_child(run_out_of_descriptors, NULL);
+
+	if (r == CHILD_CANNOT)
+		t_skip("io_uring is missing or forbidden here");
+	assert_ok(r);
+}
+
+static int look_at_entries(void *context)
+{
+	struct fm__call call = {FM_CALL_SYNC, 1, 4096, 4096, NULL, 0, NULL};
+	struct fm__ring *ring;
+	(void)context;
+
+	refused = 0;
+	if (fm__ring_open(4, &ring) < 0)
+		return CHILD_CANNOT;
+	const struct io_uring_sqe *entries = ring->uring.sq.sqes;
+	for (int i = 0; i < 3; i++) {
+		call.kind = (enum fm__call_kind[]){FM_CALL_SYNC, FM_CALL_FLUSH, FM_CALL_WRITEBACK}[i];
+		if (fm__ring_push(ring, &call, 1) < 0)
+			return 1;
+	}
+	if (entries[0].opcode != IORING_OP_FSYNC || entries[0].fsync_flags != 0)
+		return 2;
+	if (entries[1].opcode != IORING_OP_FSYNC || entries[1].fsync_flags != IORING_FSYNC_DATASYNC)
+		return 3;
+	if (entries[2].opcode != IORING_OP_SYNC_FILE_RANGE ||
+	    entries[2].sync_range_flags != SYNC_FILE_RANGE_WRITE)
+		return 4;
+	return 0;
+}
+
+static void a_sync_is_of_metadata_too_and_a_writeback_only_begins(void **state)
+{
+	(void)state;
+	const int r = t_in_child(look_at_entries, NULL);
+
+	if (r == CHILD_CANNOT)
+		t_skip("io_uring is missing or forbidden here");
+	assert_ok(r);
+}
+
 T_MAIN(T_TEST(a_kernel_that_knows_all_flags_is_asked_once),
        T_TEST(a_kernel_without_deferred_work_gets_cooperative_work),
        T_TEST(a_kernel_without_any_flag_gets_none),
-       T_TEST(a_ring_closed_by_another_thread_leaves_other_rings_alone))
+       T_TEST(a_ring_closed_by_another_thread_leaves_other_rings_alone),
+       T_TEST(what_lacked_descriptors_once_is_tried_again),
+       T_TEST(a_sync_is_of_metadata_too_and_a_writeback_only_begins),
+       T_TEST(a_ring_lets_the_kernel_work_on_all_its_entries_and_never_on_fewer))

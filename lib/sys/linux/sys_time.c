@@ -97,7 +97,8 @@ int fm__sys_boot_id(uint8_t ret[16])
 /* Synchronous signals stay open: blocked, a fault of the host's own code would end it without its handler. */
 int fm__sys_block_signals(void *old_mask_sigset)
 {
-	static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+	/* SIGSYS: a sandbox's filter may trap a call, and a thread that blocks the signal is killed by it. */
+	static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
 	sigset_t mask;
 
 	sigfillset(&mask);
