@@ -57,6 +57,11 @@ int main(int argc, char **argv)
 	const uint64_t start = bench_now_ns();
 	struct bq bq;
 
+	if (argc > 4 || below[0] == '-' || strspn(wanted, letters) != strlen(wanted)) {
+		fprintf(stderr,
+			"usage: bench_queue [DIRECTORY [PLOTS [PARTS]]], PARTS: letters of \"abcde\"\n");
+		return 2;
+	}
 	warn_of_memory(below);
 	print_load();
 	set_up(&bq, below, plots);

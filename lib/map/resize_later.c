@@ -11,7 +11,8 @@
  *   2. the lock for growth, the size, checks  as it was: end gives back what begin cut off the window
  *   3. clearing the old end (growth)          the file is cut back to its old size, but with COOPERATE
  *   4. the call: blocks (growth)              as 3. Where it was not made it is made by hand, and zeros are written
- *                                             where there is no fallocate(2). Under the lock for growth prepare makes it
+ *                                             where there is no fallocate(2). Under the lock for growth it
+ *                                             is made by prepare
  *   5. the call: the cut                      end reads the file's size: unchanged - the window is given back; cut -
  *                                             it stays small; neither, or no answer - POISONED
  *   6. end: locking in memory, remapping      growth: as 3; a pin of others that came meanwhile forbids to move. After
