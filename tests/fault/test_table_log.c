@@ -12,6 +12,8 @@
 #include <malloc.h>
 #include <sys/stat.h>
 
+#include "map/map.h"
+
 #if defined(__SANITIZE_THREAD__)
 #define IS_THREAD_SANITIZED 1
 #elif defined(__has_feature)
@@ -35,6 +37,21 @@ static size_t sizes[MOST_RECORDS]; /* of the records that were appended */
 static uint64_t appended, acknowledged, last_lsn;
 static uint32_t epoch;
 static unsigned char bytes[MOST_BYTES];
+
+/* ---- in front of the mapping ---- */
+
+int __real_fm__map_flush_begin(struct filemap *map, size_t offset, size_t length, struct fm__flush *ret);
+int __wrap_fm__map_flush_begin(struct filemap *map, size_t offset, size_t length, struct fm__flush *ret);
+
+/* The directory may lie in memory, where a queue has nothing to flush: the table is that of a device. */
+int __wrap_fm__map_flush_begin(struct filemap *map, size_t offset, size_t length, struct fm__flush *ret)
+{
+	const int r = __real_fm__map_flush_begin(map, offset, length, ret);
+
+	if (r == 0)
+		ret->is_memory = 0;
+	return r;
+}
 
 /* ---- records ---- */
 
