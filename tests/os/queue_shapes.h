@@ -8,6 +8,8 @@
 
 #include "t.h"
 
+#include <sys/statfs.h>
+
 #include <errno.h>
 #include <pthread.h>
 
@@ -53,6 +55,16 @@ static inline void need(const struct shape *shape)
 	}
 	snprintf(reason, sizeof reason, "io_uring is not usable here: %s", filemap_strerror(r));
 	t_skip(reason);
+}
+
+/* In memory there is nothing to flush: the queue does not even begin with it. */
+static inline void need_device(const struct t_dir *dir)
+{
+	struct statfs system;
+
+	assert_int_equal(statfs(t_path(dir, "."), &system), 0);
+	if (system.f_type == 0x01021994)
+		t_skip("the test's directory is on tmpfs");
 }
 
 /* Forbidding io_uring is what AUTO is for. */

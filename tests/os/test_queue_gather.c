@@ -427,6 +427,7 @@ static void what_is_stored_before_the_submission_is_flushed_by_it(struct plug *p
 
 static void more_groups_than_workers_wait_and_grow(struct plug *plug, const struct shape *shape)
 {
+	need_device(plug->dir);
 	struct stage s = stage_open(plug, shape, 1);
 
 	for (unsigned i = 0; i < 5;

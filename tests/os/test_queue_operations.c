@@ -79,6 +79,7 @@ static uint64_t queue_sync(struct filemap_queue *queue, struct filemap *map)
 
 static void a_sync_cleans_every_page(struct t_dir *dir, const struct shape *shape)
 {
+	need_device(dir);
 	struct filemap_queue *queue = open_queue(shape, 0);
 	struct filemap *map;
 

@@ -319,6 +319,7 @@ static void what_has_finished_is_ealready_and_what_has_ended_enoent(struct t_dir
 static void what_waits_for_anything_is_called_off_and_what_works_is_not(struct plug *plug,
 									const struct shape *shape)
 {
+	need_device(plug->dir);
 	struct stage s = stage_open(plug, shape, 1);
 	const uint32_t before = synced(plug);
 	uint64_t ready = flush(s.queue, s.map, NULL, NULL);
@@ -350,6 +351,7 @@ static void what_waits_for_anything_is_called_off_and_what_works_is_not(struct p
 
 static void every_kind_that_waits_for_a_worker_is_called_off(struct plug *plug, const struct shape *shape)
 {
+	need_device(plug->dir);
 	struct stage s = stage_open(plug, shape, 1);
 	struct filemap *cut = open_map(plug->dir, "cut"), *doomed = open_map(plug->dir, "doomed");
 	uint64_t tickets[8];
@@ -383,6 +385,7 @@ static void every_kind_that_waits_for_a_worker_is_called_off(struct plug *plug, 
 
 static void one_of_those_flushed_together_is_called_off_alone(struct plug *plug, const struct shape *shape)
 {
+	need_device(plug->dir);
 	for (int which = 0; which < 3; which++) { /* also the first, in whose name the others may go */
 		struct stage s = stage_open(plug, shape, 1);
 		uint64_t tickets[3];
@@ -405,6 +408,7 @@ static void one_of_those_flushed_together_is_called_off_alone(struct plug *plug,
 
 static void all_of_those_flushed_together_are_called_off(struct plug *plug, const struct shape *shape)
 {
+	need_device(plug->dir);
 	struct stage s = stage_open(plug, shape, 1);
 	uint64_t tickets[3];
 

@@ -45,6 +45,7 @@ static void a_fresh_queue_has_done_nothing(struct t_dir *dir, const struct shape
 
 static void each_counter_counts_what_it_says(struct t_dir *dir, const struct shape *shape)
 {
+	need_device(dir);
 	struct filemap_queue *queue = open_queue(shape, 0);
 	struct filemap *map = open_map(dir, "a"), *cut = open_map(dir, "b");
 	struct filemap_queue_stats now;
