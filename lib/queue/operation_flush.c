@@ -47,6 +47,16 @@ static void name_range(struct fm__request *request, size_t offset, size_t length
 	request->length = length;
 }
 
+static int fill_flush(struct fm__request *request, struct filemap *map, size_t offset, size_t length)
+{
+	int r;
+
+	name_range(request, offset, length);
+	r = fm__map_flush_begin(map, offset, length, &request->flush);
+	set_call(request, FM_CALL_FLUSH);
+	return r;
+}
+
 int filemap_queue_flush_after(struct filemap_queue *queue, struct filemap *map, size_t offset, size_t length,
 			      uint64_t after, filemap_completed *completed, void *context,
 			      uint64_t *ret_ticket)
@@ -57,9 +67,7 @@ int filemap_queue_flush_after(struct filemap_queue *queue, struct filemap *map, 
 	r = fm__queue_request(queue, &flush_operation, &request);
 	if (r < 0)
 		return r;
-	name_range(request, offset, length);
-	r = after == 0 ? -ENOENT : fm__map_flush_begin(map, offset, length, &request->flush);
-	set_call(request, FM_CALL_FLUSH);
+	r = after == 0 ? -ENOENT : fill_flush(request, map, offset, length);
 	return fm__queue_accept(queue, request, r, after, completed, context, ret_ticket);
 }
 
@@ -72,9 +80,7 @@ int filemap_queue_flush(struct filemap_queue *queue, struct filemap *map, size_t
 	r = fm__queue_request(queue, &flush_operation, &request);
 	if (r < 0)
 		return r;
-	name_range(request, offset, length);
-	r = fm__map_flush_begin(map, offset, length, &request->flush);
-	set_call(request, FM_CALL_FLUSH);
+	r = fill_flush(request, map, offset, length);
 	return fm__queue_accept(queue, request, r, 0, completed, context, ret_ticket);
 }
 
