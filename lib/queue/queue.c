@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * Owns a queue: its table of requests, fixed at the opening, its lock and its eventfd. Invariant:
- * every entry of the table is on one list or with exactly one thread, in_flight counts those
- * between filling and done, and a ticket number is given once.
+ * Owns a queue: its lock, its eventfd and its backend, from opening to closing. Invariant: nobody gets at it who may not
+ * (another thread of a ONE_THREAD queue, a forked child), and it goes only when nothing is in flight.
  */
 #include "queue/queue.h"
 

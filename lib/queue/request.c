@@ -7,8 +7,6 @@
  */
 #include "queue/request.h"
 
-#include <errno.h>
-
 #include "base/error.h"
 #include "sys/sys.h"
 
