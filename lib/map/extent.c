@@ -52,13 +52,6 @@ struct fm__call fm__extent_plan(int fd, uint64_t from, uint64_t to, uint32_t fla
 	return call;
 }
 
-static int perform(const struct fm__call *call)
-{
-	if (call->kind == FM_CALL_ALLOCATE)
-		return fm__sys_fallocate(call->fd, 0, call->offset, call->length);
-	return call->kind == FM_CALL_TRUNCATE ? fm__sys_ftruncate(call->fd, call->length) : 0;
-}
-
 static int finish(const struct fm__call *call, int r)
 {
 	if (call->kind == FM_CALL_ALLOCATE && (r == -EOPNOTSUPP || r == -ENOSYS))
@@ -68,7 +61,7 @@ static int finish(const struct fm__call *call, int r)
 
 int fm__extent_make(const struct fm__call *call)
 {
-	return finish(call, perform(call));
+	return finish(call, fm__call_run(call));
 }
 
 /* Rings that do not know a call say so as the call itself says other things. */

@@ -8,7 +8,6 @@
 #include "queue/request.h"
 
 #include "base/error.h"
-#include "sys/sys.h"
 
 static struct fm__request *first_member(const struct fm__group *group)
 {
@@ -59,25 +58,4 @@ void fm__group_advance(struct fm__group *group)
 		if (!request->more)
 			name_error(request);
 	}
-}
-
-int fm__call_run(const struct fm__call *call)
-{
-	switch (call->kind) {
-	case FM_CALL_FLUSH:
-		return fm__sys_flush_range(call->fd, call->offset, call->length, call->windows);
-	case FM_CALL_SYNC:
-		return fm__sys_fsync(call->fd);
-	case FM_CALL_WRITEBACK:
-		return fm__sys_writeback_range(call->fd, call->offset, call->length);
-	case FM_CALL_ADVISE:
-		return fm__sys_madvise(call->at, (size_t)call->length, call->advice);
-	case FM_CALL_ALLOCATE:
-		return fm__sys_fallocate(call->fd, 0, call->offset, call->length);
-	case FM_CALL_TRUNCATE:
-		return fm__sys_ftruncate(call->fd, call->length);
-	case FM_CALL_NONE:
-		break;
-	}
-	return 0;
 }

@@ -142,7 +142,4 @@ void fm__group_answer(struct fm__group *group, int answer);
 /* Let every member take its next step. */
 void fm__group_advance(struct fm__group *group);
 
-/* Make the call on this thread. */
-int fm__call_run(const struct fm__call *call);
-
 #endif

@@ -26,4 +26,7 @@ struct fm__call {
 	struct fm__flush_windows *windows; /* for threads; NULL: none are kept */
 };
 
+/* Make it on this thread: what the function returns that its kind names; 0 for FM_CALL_NONE. */
+int fm__call_run(const struct fm__call *call);
+
 #endif

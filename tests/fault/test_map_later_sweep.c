@@ -16,30 +16,13 @@
 static struct filemap *create_named(void **state, const char *name, uint64_t size,
 				    struct filemap_options options)
 {
-	const char *path = t_path(*state, name);
-	struct filemap *map = NULL;
-
-	remove(path);
 	fault_reset();
-	options.struct_size = sizeof options;
-	options.flags |= FILEMAP_CREATE_NEW;
-	options.size = size;
-	assert_ok(filemap_open(path, FILEMAP_WRITE, &options, &map, NULL));
-	memset(filemap_data_mut(map), 0xAA, filemap_size(map));
-	return map;
+	return later_create(*state, name, size, options);
 }
 
 static struct filemap *create(void **state, uint64_t size)
 {
 	return create_named(state, "file", size, (struct filemap_options){0});
-}
-
-static void assert_content(const struct filemap *map, size_t old_size)
-{
-	const unsigned char *bytes = filemap_data(map);
-
-	for (size_t i = 0; i < filemap_size(map); i++)
-		assert_int_equal(bytes[i], i < old_size ? 0xAA : 0);
 }
 
 static void assert_same_text(const char *one, const char *other)
@@ -111,13 +94,13 @@ static int sweep(void **state, const struct change *change)
 		if (r < 0) {
 			failed++;
 			assert_int_equal(r, -EIO);
-			assert_content(map, change->from);
+			later_assert_content(map, change->from);
 			compare_with_twin(state, change, call, map, r, &error);
 			assert_ok(later_resize(map, change->to, NULL)); /* the handle goes on */
 		}
 		assert_int_equal(filemap_size(map), change->to);
 		assert_int_equal(t_file_size(filemap_path(map)), change->to);
-		assert_content(map, change->from);
+		later_assert_content(map, change->from);
 		assert_ok(filemap_try_close(map));
 		t_census_same(*state);
 		if (!fired)
@@ -156,9 +139,9 @@ static void cooperating_growth_in_parts_leaves_the_file_longer_as_in_one_go(void
 		fault_reset();
 		assert_int_equal(r, -EIO);
 		compare_with_twin(state, &change, calls[i], map, r, &error);
-		assert_content(map, 100);
+		later_assert_content(map, 100);
 		assert_ok(filemap_resize(map, change.to, NULL)); /* the lock for growth is free again */
-		assert_content(map, 100);
+		later_assert_content(map, 100);
 		assert_ok(filemap_try_close(map));
 	}
 }
@@ -237,7 +220,7 @@ static void failed_cut_in_parts_shows_what_the_file_has(void **state)
 	struct filemap *map = cut_badly(state, -1, &error);
 
 	assert_int_equal(filemap_size(map), 5000);
-	assert_content(map, 5000);
+	later_assert_content(map, 5000);
 	assert_ok(filemap_resize(map, 100, NULL));
 	filemap_close(map);
 	map = cut_badly(state, 100, &error);
@@ -292,7 +275,7 @@ static void cut_that_the_window_cannot_follow_keeps_it_as_it_was(void **state)
 	assert_string_equal(error.hint, "the file was cut; the window is as it was");
 	assert_int_equal(filemap_size(map), page);
 	assert_int_equal(t_file_size(filemap_path(map)), 50 * page);
-	assert_content(map, page);
+	later_assert_content(map, page);
 	assert_ok(filemap_refresh(map, NULL, NULL));
 	assert_int_equal(filemap_size(map), 50 * page);
 	filemap_close(map);
@@ -312,9 +295,9 @@ static void memory_that_cannot_grow_in_the_end_is_as_it_was(void **state)
 	fault_reset();
 	assert_string_equal(error.step, "remap");
 	assert_int_equal(filemap_size(map), 50000);
-	assert_content(map, 50000);
+	later_assert_content(map, 50000);
 	assert_ok(later_resize(map, 90000, NULL));
-	assert_content(map, 50000);
+	later_assert_content(map, 50000);
 	filemap_close(map);
 }
 
@@ -406,7 +389,7 @@ static struct verdict remove_later(void **state, enum way way, int nth)
 	scene_open(&scene, state, way);
 	assert_ok(fm__map_remove_begin(scene.map, &removing, &error));
 	arm(nth);
-	int r = later_unlink(&removing, later_make, &error);
+	int r = later_unlink(&removing, fm__call_run, &error);
 	return judge(fm__map_remove_end(&removing, r, &error), &error);
 }
 

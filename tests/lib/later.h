@@ -8,30 +8,40 @@
 #include <filemap/filemap.h>
 
 #include "map/map.h"
+#include "sys/call.h"
 #include "sys/sys.h"
+
+#include "t.h"
+
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
+
+/* A new file, mapped for writing, all bytes 0xAA. */
+static inline struct filemap *later_create(const struct t_dir *dir, const char *name, uint64_t size,
+					   struct filemap_options options)
+{
+	const char *path = t_path(dir, name);
+	struct filemap *map = NULL;
+
+	remove(path);
+	options.struct_size = sizeof options;
+	options.flags |= FILEMAP_CREATE_NEW;
+	options.size = size;
+	assert_ok(filemap_open(path, FILEMAP_WRITE, &options, &map, NULL));
+	memset(filemap_data_mut(map), 0xAA, filemap_size(map));
+	return map;
+}
+
+/* What was there, and zeros behind it. */
+static inline void later_assert_content(const struct filemap *map, size_t old_size)
+{
+	const unsigned char *bytes = filemap_data(map);
+
+	for (size_t i = 0; i < filemap_size(map); i++)
+		assert_int_equal(bytes[i], i < old_size ? 0xAA : 0);
+}
 
 /* Who makes the call, and answers: 0 or -errno. */
 typedef int later_maker(const struct fm__call *call);
-
-static inline int later_make(const struct fm__call *call)
-{
-	switch (call->kind) {
-	case FM_CALL_FLUSH:
-		return fm__sys_flush_range(call->fd, call->offset, call->length, NULL);
-	case FM_CALL_SYNC:
-		return fm__sys_fsync(call->fd);
-	case FM_CALL_WRITEBACK:
-		return fm__sys_writeback_range(call->fd, call->offset, call->length);
-	case FM_CALL_ADVISE:
-		return fm__sys_madvise(call->at, (size_t)call->length, call->advice);
-	case FM_CALL_ALLOCATE:
-		return fm__sys_fallocate(call->fd, 0, call->offset, call->length);
-	case FM_CALL_TRUNCATE:
-		return fm__sys_ftruncate(call->fd, call->length);
-	default:
-		return 0;
-	}
-}
 
 /* What is between begin and end. */
 static inline int later_change(struct fm__resizing *resizing, later_maker *make, struct filemap_error *error)
@@ -56,7 +66,7 @@ static inline int later_resize_by(struct filemap *map, uint64_t size, later_make
 
 static inline int later_resize(struct filemap *map, uint64_t size, struct filemap_error *error)
 {
-	return later_resize_by(map, size, later_make, error);
+	return later_resize_by(map, size, fm__call_run, error);
 }
 
 static inline int later_unlink(struct fm__removing *removing, later_maker *make, struct filemap_error *error)
@@ -80,7 +90,7 @@ static inline int later_remove_by(struct filemap *map, later_maker *make, struct
 
 static inline int later_remove(struct filemap *map, struct filemap_error *error)
 {
-	return later_remove_by(map, later_make, error);
+	return later_remove_by(map, fm__call_run, error);
 }
 
 #endif

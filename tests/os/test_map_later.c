@@ -14,22 +14,12 @@
 
 #include "later.h"
 
-#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 #define TMPFS_TYPE 0x01021994
 
 static struct filemap *create_named(void **state, const char *name, uint64_t size,
 				    struct filemap_options options)
 {
-	const char *path = t_path(*state, name);
-	struct filemap *map = NULL;
-
-	remove(path);
-	options.struct_size = sizeof options;
-	options.flags |= FILEMAP_CREATE_NEW;
-	options.size = size;
-	assert_ok(filemap_open(path, FILEMAP_WRITE, &options, &map, NULL));
-	memset(filemap_data_mut(map), 0xAA, filemap_size(map));
-	return map;
+	return later_create(*state, name, size, options);
 }
 
 static struct filemap *create(void **state, uint64_t size)
@@ -276,7 +266,7 @@ static void removal_is_told_by_its_end(void **state)
 	assert_int_equal(call.kind, FM_CALL_SYNC);
 	assert_int_equal(t_file_size(filemap_path(map)), -1);
 	assert_int_equal(filemap_state(map) & NAME_STATES, 0);
-	assert_ok(fm__map_remove_answer(&removing, later_make(&call), NULL));
+	assert_ok(fm__map_remove_answer(&removing, fm__call_run(&call), NULL));
 	assert_ok(fm__map_remove_end(&removing, 0, NULL));
 	assert_int_equal(filemap_state(map) & NAME_STATES, FILEMAP_STATE_REMOVED);
 	assert_ok(later_remove(map, NULL)); /* once more: nothing to do */
@@ -297,7 +287,7 @@ static void lock_is_not_shared_by_freezing_while_a_removal_is_in_flight(void **s
 	assert_string_equal(error.subject, "asynchronous change");
 	assert_int_equal(filemap_lock_state(map), FILEMAP_EXCLUSIVE_LOCK);
 	assert_non_null(filemap_data_mut(map));
-	assert_ok(fm__map_remove_end(&removing, later_unlink(&removing, later_make, NULL), NULL));
+	assert_ok(fm__map_remove_end(&removing, later_unlink(&removing, fm__call_run, NULL), NULL));
 	assert_ok(filemap_freeze(map, NULL));
 	filemap_close(window);
 	filemap_close(map);
@@ -388,7 +378,7 @@ static void closed_mapping_is_removed_and_goes_with_the_end(void **state)
 	assert_ok(fm__map_remove_begin(map, &removing, NULL));
 	filemap_close(map);
 	assert_int_equal(t_file_size(t_path(*state, "file")), 100);
-	assert_ok(fm__map_remove_end(&removing, later_unlink(&removing, later_make, NULL), NULL));
+	assert_ok(fm__map_remove_end(&removing, later_unlink(&removing, fm__call_run, NULL), NULL));
 	assert_int_equal(t_file_size(t_path(*state, "file")), -1);
 	map = create_named(state, "file", 100, at_close);
 	assert_ok(fm__map_remove_begin(map, &removing, NULL));
@@ -413,7 +403,7 @@ static void removal_of_the_parent_is_not_the_child_s_to_end(void **state)
 	assert_ok(fm__map_remove_begin(map, &removing_of_parent, NULL));
 	assert_int_equal(t_in_child(end_remove_in_child, map), 7);
 	assert_int_equal(t_file_size(filemap_path(map)), 100);
-	r = later_unlink(&removing_of_parent, later_make, NULL);
+	r = later_unlink(&removing_of_parent, fm__call_run, NULL);
 	assert_ok(fm__map_remove_end(&removing_of_parent, r, NULL));
 	assert_int_equal(t_file_size(filemap_path(map)), -1);
 	filemap_close(map);

@@ -12,34 +12,15 @@
 
 #include "later.h"
 
-#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
-
 static struct filemap *create_named(void **state, const char *name, uint64_t size,
 				    struct filemap_options options)
 {
-	const char *path = t_path(*state, name);
-	struct filemap *map = NULL;
-
-	remove(path);
-	options.struct_size = sizeof options;
-	options.flags |= FILEMAP_CREATE_NEW;
-	options.size = size;
-	assert_ok(filemap_open(path, FILEMAP_WRITE, &options, &map, NULL));
-	memset(filemap_data_mut(map), 0xAA, filemap_size(map));
-	return map;
+	return later_create(*state, name, size, options);
 }
 
 static struct filemap *create(void **state, uint64_t size)
 {
 	return create_named(state, "file", size, (struct filemap_options){0});
-}
-
-static void assert_content(const struct filemap *map, size_t old_size)
-{
-	const unsigned char *bytes = filemap_data(map);
-
-	for (size_t i = 0; i < filemap_size(map); i++)
-		assert_int_equal(bytes[i], i < old_size ? 0xAA : 0);
 }
 
 /* ---- resize ---- */
@@ -131,14 +112,14 @@ static void growth_is_shown_by_the_end_only(void **state)
 	assert_int_equal(call.kind, FM_CALL_ALLOCATE);
 	assert_int_equal(call.offset, PAGE);
 	assert_int_equal(call.length, 9 * PAGE);
-	assert_ok(fm__map_resize_answer(&resizing, later_make(&call), NULL));
+	assert_ok(fm__map_resize_answer(&resizing, fm__call_run(&call), NULL));
 	assert_int_equal(t_file_size(filemap_path(map)), 10 * PAGE);
 	assert_int_equal(filemap_size(map), 100);
 	assert_ptr_equal(filemap_data(map), data);
 	assert_ok(filemap_flush(map));
 	assert_ok(fm__map_resize_end(&resizing, 0, NULL));
 	assert_int_equal(filemap_size(map), 10 * PAGE);
-	assert_content(map, 100);
+	later_assert_content(map, 100);
 	filemap_close(map);
 }
 
@@ -154,7 +135,7 @@ static void shrinking_window_is_cut_by_begin_and_given_back_by_a_cancelled_end(v
 	assert_int_equal(fm__map_resize_end(&resizing, -ECANCELED, &error), -ECANCELED);
 	assert_int_equal(error.code, -ECANCELED);
 	assert_int_equal(filemap_size(map), 3 * PAGE);
-	assert_content(map, 3 * PAGE);
+	later_assert_content(map, 3 * PAGE);
 	assert_ok(fm__map_resize_begin(map, 9 * PAGE, &resizing, NULL));
 	assert_int_equal(fm__map_resize_end(&resizing, -ECANCELED, NULL), -ECANCELED);
 	assert_int_equal(filemap_size(map), 3 * PAGE);
@@ -175,7 +156,7 @@ static void cancelled_resize_of_memory_keeps_its_bytes(void **state)
 	assert_int_equal(filemap_size(map), 100);
 	assert_int_equal(fm__map_resize_end(&resizing, -ECANCELED, NULL), -ECANCELED);
 	assert_int_equal(filemap_size(map), 3 * PAGE);
-	assert_content(map, 3 * PAGE);
+	later_assert_content(map, 3 * PAGE);
 	assert_ok(filemap_pin(map));
 	assert_int_equal(fm__map_resize_begin(map, 100, &resizing, NULL), FILEMAP_EBUSY);
 	filemap_unpin(map);
@@ -219,7 +200,7 @@ static void one_change_of_a_file_is_in_flight_at_a_time(void **state)
 	assert_ok(fm__map_resize_begin(map, 2 * PAGE, &resizing, NULL));
 	assert_all_is_busy(map, window);
 	assert_int_equal(filemap_window(map, FILEMAP_READ, 0, 0, &other, NULL), FILEMAP_EBUSY);
-	assert_ok(later_change(&resizing, later_make, NULL));
+	assert_ok(later_change(&resizing, fm__call_run, NULL));
 	assert_all_is_busy(map, window);
 	assert_ok(fm__map_resize_end(&resizing, 0, NULL));
 	assert_int_equal(t_file_size(filemap_path(map)), 2 * PAGE);
@@ -270,13 +251,13 @@ static void our_own_pin_lets_the_window_move_and_later_ones_do_not(void **state)
 
 	assert_ok(later_resize(map, 200 * PAGE, NULL));
 	assert_int_equal(filemap_size(map), 200 * PAGE);
-	assert_content(map, 3 * PAGE);
+	later_assert_content(map, 3 * PAGE);
 	if (wall != NULL)
 		munmap(wall, PAGE);
 	wall = wall_behind(map);
 	data = filemap_data(map);
 	assert_ok(fm__map_resize_begin(map, 400 * PAGE, &resizing, NULL));
-	assert_ok(later_change(&resizing, later_make, NULL));
+	assert_ok(later_change(&resizing, fm__call_run, NULL));
 	assert_ok(filemap_pin(map));
 	assert_int_equal(fm__map_resize_end(&resizing, 0, &error), FILEMAP_EBUSY);
 	assert_string_equal(error.subject, "pin");
@@ -297,7 +278,7 @@ static void growth_within_a_reserve_ignores_pins(void **state)
 	assert_ok(filemap_pin(map));
 	assert_ok(later_resize(map, 10 * PAGE, NULL));
 	assert_ptr_equal(filemap_data(map), data);
-	assert_content(map, 100);
+	later_assert_content(map, 100);
 	filemap_unpin(map);
 	assert_ok(filemap_try_close(map));
 }
@@ -309,7 +290,7 @@ static void closed_mapping_is_resized_and_goes_with_the_end(void **state)
 
 	assert_ok(fm__map_resize_begin(map, 10 * PAGE, &resizing, NULL));
 	filemap_close(map);
-	assert_ok(later_change(&resizing, later_make, NULL));
+	assert_ok(later_change(&resizing, fm__call_run, NULL));
 	assert_ok(fm__map_resize_end(&resizing, 0, NULL));
 	assert_int_equal(t_file_size(t_path(*state, "file")), 10 * PAGE);
 }
@@ -325,7 +306,7 @@ static void pin_of_another_keeps_a_closed_mapping_in_its_place(void **state)
 	assert_ok(fm__map_resize_begin(map, 400 * PAGE, &resizing, NULL));
 	assert_ok(filemap_pin(map));
 	filemap_close(map);
-	assert_ok(later_change(&resizing, later_make, NULL));
+	assert_ok(later_change(&resizing, fm__call_run, NULL));
 	assert_int_equal(fm__map_resize_end(&resizing, 0, NULL), FILEMAP_EBUSY);
 	assert_ptr_equal(filemap_data(map), data);
 	assert_int_equal(data[0] & 0xFF, 0xAA);
@@ -436,17 +417,17 @@ static void size_of_the_moment_decides_between_growing_and_cutting(void **state)
 
 	assert_ok(fm__map_resize_begin(map, 3 * PAGE, &resizing, NULL));
 	assert_ok(truncate(filemap_path(map), (off_t)(9 * PAGE)));
-	assert_ok(later_change(&resizing, later_make, NULL));
+	assert_ok(later_change(&resizing, fm__call_run, NULL));
 	assert_ok(fm__map_resize_end(&resizing, 0, NULL));
 	assert_int_equal(filemap_size(map), 3 * PAGE);
 	assert_int_equal(t_file_size(filemap_path(map)), 3 * PAGE);
 	assert_ok(fm__map_resize_begin(map, 2 * PAGE, &resizing, NULL));
 	assert_ok(truncate(filemap_path(map), 100));
-	assert_ok(later_change(&resizing, later_make, NULL));
+	assert_ok(later_change(&resizing, fm__call_run, NULL));
 	assert_ok(fm__map_resize_end(&resizing, 0, NULL));
 	assert_int_equal(filemap_size(map), 2 * PAGE);
 	assert_int_equal(t_file_size(filemap_path(map)), 2 * PAGE);
-	assert_content(map, 100);
+	later_assert_content(map, 100);
 	filemap_close(map);
 }
 
@@ -468,7 +449,7 @@ static void call_that_was_not_made_is_made_by_hand(void **state)
 
 		answer_errno = never[i];
 		assert_ok(later_resize_by(map, 5 * PAGE, do_not_make, NULL));
-		assert_content(map, 100);
+		later_assert_content(map, 100);
 		assert_ok(later_resize_by(map, PAGE, do_not_make, NULL));
 		assert_int_equal(filemap_size(map), PAGE);
 		assert_int_equal(t_file_size(filemap_path(map)), PAGE);
@@ -487,7 +468,7 @@ static void zeros_are_written_where_blocks_cannot_be_asked_for(void **state)
 
 		answer_errno = unsupported[i];
 		assert_ok(later_resize_by(map, 50 * PAGE, do_not_make, NULL));
-		assert_content(map, 100);
+		later_assert_content(map, 100);
 		assert_int_equal(lseek(filemap_fd(map), 0, SEEK_HOLE), 50 * PAGE);
 		filemap_close(map);
 	}
@@ -506,7 +487,7 @@ static void failed_call_leaves_file_and_window_as_they_were(void **state)
 		assert_string_equal(error.step, i == 0 ? "allocate blocks" : "truncate");
 		assert_int_equal(filemap_size(map), 3 * PAGE + 7);
 		assert_int_equal(t_file_size(filemap_path(map)), 3 * PAGE + 7);
-		assert_content(map, 3 * PAGE + 7);
+		later_assert_content(map, 3 * PAGE + 7);
 		assert_ok(later_resize(map, sizes[i], NULL));
 		filemap_close(map);
 	}
@@ -528,7 +509,7 @@ static void resize_of_the_parent_is_not_the_child_s_to_end(void **state)
 
 	assert_ok(fm__map_resize_begin(map, PAGE, &resizing_of_parent, NULL));
 	assert_int_equal(t_in_child(end_resize_in_child, map), 7);
-	r = later_change(&resizing_of_parent, later_make, NULL);
+	r = later_change(&resizing_of_parent, fm__call_run, NULL);
 	assert_ok(fm__map_resize_end(&resizing_of_parent, r, NULL));
 	assert_int_equal(filemap_size(map), PAGE);
 	filemap_close(map);
